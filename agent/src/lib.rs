@@ -1,0 +1,1 @@
+//! Replays the ledger into the node's LDB.

@@ -1,0 +1,1 @@
+//! The CtlFamily and CtlTable resources.

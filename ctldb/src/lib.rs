@@ -1,0 +1,1 @@
+//! The system of record: schema, rows and ledger in MySQL or SQLite.

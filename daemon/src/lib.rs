@@ -1,0 +1,1 @@
+//! How a long-running process lives and dies.

@@ -1,0 +1,1 @@
+//! The contract between whoever writes control data and whoever replays it.

@@ -1,0 +1,1 @@
+//! Turns CtlFamily and CtlTable into ctldb schema and ledger entries.

@@ -1,0 +1,1 @@
+//! Reads a node's LDB.
