@@ -1,0 +1,30 @@
+//! Where things that are slow to make are kept between runs.
+
+use std::env::VarError;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+/// The folder shared with `hack/*.sh`: `$CTLSTORE_CACHE`, else `ctlstore` in the user's cache folder.
+pub(crate) fn folder() -> Result<PathBuf> {
+    if let Some(folder) = variable("CTLSTORE_CACHE")? {
+        return Ok(folder.into());
+    }
+    if let Some(folder) = variable("XDG_CACHE_HOME")? {
+        return Ok(PathBuf::from(folder).join("ctlstore"));
+    }
+    let home =
+        variable("HOME")?.context("HOME is not set: name a cache folder in CTLSTORE_CACHE")?;
+    Ok(PathBuf::from(home).join(".cache/ctlstore"))
+}
+
+/// An environment variable; empty means not set.
+#[expect(clippy::disallowed_methods, reason = "a test library has no command line of its own")]
+pub(crate) fn variable(name: &str) -> Result<Option<String>> {
+    match std::env::var(name) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => Ok(Some(text)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(err) => Err(err).with_context(|| format!("read the environment variable {name}")),
+    }
+}

@@ -1,0 +1,24 @@
+//! Real servers for tests, each private to one test process: a free port, a private folder, gone at the end.
+//!
+//! * [`mariadb::MariaDb`]: a MariaDB server from the distribution's packages, and databases in it.
+//! * [`mysql::External`]: a MySQL server that somebody else runs, named by `CTLSTORE_TEST_MYSQL_URL`.
+//! * [`eventually`]: waits for a promise to come true; the only sleep a test may have.
+//!
+//! Servers end with the test process, however it ends: on drop, on panic, and by the kernel when it is killed.
+//! Never a dependency of the product, only of its tests.
+
+mod cache;
+mod eventually;
+pub mod mariadb;
+pub mod mysql;
+mod port;
+mod process;
+
+pub use eventually::eventually;
+pub use port::free_port;
+
+/// A random lower-case word for names of databases, namespaces and families: `t` and eleven hexadecimal digits.
+#[must_use]
+pub fn random_name() -> String {
+    format!("t{:011x}", rand::random::<u64>() >> 20)
+}
