@@ -1,0 +1,79 @@
+# The front door. `./justw` lists the recipes; `./justw NAME` runs one.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# No `-p` where programs are built: features are then the same for all recipes, and nothing is built twice.
+ctlstore := "cargo run --quiet --locked --bin ctlstore --"
+
+# List the recipes
+default:
+    @'{{ just_executable() }}' --justfile '{{ justfile() }}' --list --unsorted
+
+# Declare a table, write rows, read them from a node's file; prints the time of each step and ends
+demo *ARGS: (setup "demo")
+    {{ ctlstore }} demo --manifests examples/billing {{ ARGS }}
+
+# Run everything in one process until Ctrl-C; on your own YAML: just dev --manifests DIR (seen from the project's root)
+dev *ARGS: (setup "demo")
+    {{ ctlstore }} dev --dir .dev {{ if ARGS =~ "--manifests" { "" } else { "--manifests examples/billing" } }} {{ ARGS }}
+
+# Run the tests, on a real MariaDB and a real kube-apiserver: just test [cargo test's arguments]
+test *ARGS: (setup "test")
+    cargo build --locked --workspace --bins
+    cargo test --locked --workspace {{ ARGS }}
+
+# Run ctldb's tests on a real MySQL 9 (needs Debian and root, or CTLSTORE_TEST_MYSQL_URL)
+test-mysql *ARGS: (setup "demo")
+    hack/mysql9.sh cargo test --locked --package ctldb {{ ARGS }}
+
+# All that is checked without running the product; CI runs it
+check: (setup "check") fmt-check tidy deps deny lint crds-check
+
+# Format the code
+fmt:
+    cargo fmt --all
+
+# Is the code formatted?
+fmt-check:
+    cargo fmt --all --check
+
+# Clippy, warnings are errors, on all targets
+lint:
+    cargo clippy --locked --workspace --all-targets -- --deny warnings
+
+# Sizes, names and places that the house rules fix
+tidy:
+    hack/tidy.sh
+
+# Arrows between crates that ARCHITECTURE.md forbids
+deps:
+    hack/deps.sh
+
+# Licences, banned crates and sources of what is linked
+deny:
+    . hack/tools.sh; deny=$(tool cargo-deny); "$deny" --locked check bans licenses sources
+
+# Ask the advisory database (a clone from GitHub) about the locked versions
+audit:
+    . hack/tools.sh; deny=$(tool cargo-deny); "$deny" --locked check advisories
+
+# Write the CRDs' YAML
+crds:
+    cargo run --quiet --locked --bin crdgen > crds/crds.yaml
+
+# Is the committed YAML what the code says?
+crds-check:
+    cargo run --quiet --locked --bin crdgen | diff -u crds/crds.yaml - || { echo 'crds/crds.yaml is out of date: run "./justw crds"' >&2; exit 1; }
+
+# Measure side by side: just bench NAME; without a name, list the scenarios
+bench *ARGS: (setup "demo")
+    cargo run --quiet --locked --release --bin bench -- {{ ARGS }}
+
+# What CI runs
+ci:
+    .ci/run
+
+# Install what a recipe needs, or say what to install: demo, test or check
+[private]
+setup FOR:
+    @hack/setup.sh {{ FOR }}

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Makes sure that what a recipe needs is there: installs it where it can, else says exactly what to install.
+#   hack/setup.sh demo     a Rust toolchain and a C compiler (SQLite is built from source)
+#   hack/setup.sh test     the same, MariaDB's server, Go, and the API server that Go builds
+#   hack/setup.sh check    the same as demo, rustfmt and clippy
+# Does nothing, in well under a second, when all is there.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=hack/cache.sh
+. hack/cache.sh
+
+fail() {
+    echo "setup: $*" >&2
+    exit 1
+}
+
+has() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$1" >/dev/null; }
+
+# Runs a command as root, without asking for a password; fails when that cannot be done.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@" 2>/dev/null; fi
+}
+
+# packages PURPOSE NAME...: installs Debian packages, or tells which ones are missing.
+packages() {
+    local purpose=$1
+    shift
+    local install="apt-get install -y --no-install-recommends $*"
+    command -v apt-get >/dev/null \
+        || fail "$purpose is missing: install your system's equivalent of the Debian packages $*"
+    echo "setup: installing $* ($purpose)" >&2
+    if ! { as_root apt-get -qq update && as_root env DEBIAN_FRONTEND=noninteractive sh -c "$install" >&2; }; then
+        fail "$purpose is missing: run \"sudo apt-get update && sudo $install\""
+    fi
+}
+
+rust() {
+    command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs"
+    has cc || packages "a C compiler" gcc libc6-dev
+}
+
+component() {
+    cargo "${1#rust}" --version >/dev/null 2>&1 && return
+    command -v rustup >/dev/null || fail "$1 is missing: install it as your Rust toolchain was installed"
+    rustup component add "$1" >&2 || fail "$1 is missing: run \"rustup component add $1\""
+}
+
+mariadb() {
+    has mariadbd && has mariadb-install-db && has mariadb && has mariadb-dump && return
+    packages "MariaDB, which the tests run on" mariadb-server-core mariadb-client-core
+}
+
+apiserver() {
+    command -v go >/dev/null || fail "go is missing: install Go 1.26 or later from https://go.dev/dl (it builds kube-apiserver and etcd for the tests)"
+    # Its first build takes minutes: better here, with a word about it, than silently inside a test.
+    hack/apiserver.sh >/dev/null
+}
+
+case ${1:-} in
+    demo) rust ;;
+    test) rust; mariadb; apiserver ;;
+    check) rust; component rustfmt; component clippy ;;
+    *) fail "usage: hack/setup.sh demo|test|check" ;;
+esac
