@@ -5,6 +5,7 @@
 # An exception carries its rule and its reason, on the line itself or the one above:
 #     // tidy: allow spawn: one task per connection, joined when the listener stops
 set -euo pipefail
+shopt -s inherit_errexit
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Also what is not committed yet; not what is deleted and not committed yet.
@@ -40,13 +41,26 @@ name_rules() {
     done
 }
 
-# The rules about code hold where users run it: not in tests, and not in the two crates that are tests.
+# Files that are modules of tests: named by `#[cfg(test)] mod NAME;` in the file above them.
+# shellcheck disable=SC2016
+test_modules='
+    FNR == 1 {
+        cfg_test = 0
+        folder = FILENAME
+        if (!sub(/(lib|main)\.rs$/, "", folder)) sub(/\.rs$/, "/", folder)
+    }
+    cfg_test && /^(pub(\([a-z]+\))? )?mod [a-z_0-9]+;/ { name = $0; sub(/^.*mod /, "", name); sub(/;.*$/, "", name); print folder name ".rs" }
+    { cfg_test = ($0 ~ /^#\[cfg\((all\()?test/) || (cfg_test && $0 ~ /^#\[/) }
+'
+
+# The rules about code hold where users run it: not in tests, and not in the crates that are tests.
 # shellcheck disable=SC2016
 code_rules='
+    BEGIN { for (n = split(tests, list, " "); n > 0; n--) is_test[list[n]] = 1 }
     FNR == 1 {
         close_lines()
         file = FILENAME; previous = ""; in_tests = 0; cfg_test = 0
-        product = file !~ /(^|\/)(tests|benches|examples)\// && file !~ /(^|\/)(tests|build)\.rs$/ && file !~ /^(e2e|bench|testkit)\//
+        product = !(file in is_test) && file !~ /(^|\/)(tests|benches|examples)\// && file !~ /(^|\/)(tests|build)\.rs$/ && file !~ /^(e2e|bench|testkit)\//
     }
     { lines = FNR }
     # Unit tests stand at the end of their file, in one module.
@@ -70,7 +84,7 @@ code_rules='
         if ($0 ~ /(^|[^a-z_])env::(var|var_os|vars|vars_os)\(/ && file !~ /(^|\/)args(\.rs|\/)/)
             offend("env", "configuration is read once, in args.rs")
         # A spawn that is given nothing starts a child process; one that is given a closure, a thread.
-        if ($0 ~ /spawn(_local|_on)?\(($|[^)])/ && $0 !~ /spawn\((move )?\||thread::|fn spawn/ && file !~ /(^|\/)run\.rs$|^daemon\/src\/tasks\.rs$/)
+        if ($0 ~ /spawn(_local|_on)?\(($|[^)])/ && $0 !~ /spawn\((move )?\||thread::|fn spawn/ && file !~ /(^|\/)run\.rs$|^daemon\/src\/(tasks|signal)\.rs$/)
             offend("spawn", "only run.rs starts tasks, through daemon::tasks")
     }
     function offend(rule, why) {
@@ -79,5 +93,6 @@ code_rules='
     }
 '
 
-offences=$({ awk "$text_rules" "${texts[@]}"; name_rules; awk "$code_rules" "${rust[@]}"; } | sort -t: -k1,1 -k2,2n)
+tests=$(awk "$test_modules" "${rust[@]}" | tr '\n' ' ')
+offences=$({ awk "$text_rules" "${texts[@]}"; name_rules; awk -v tests="$tests" "$code_rules" "${rust[@]}"; } | sort -t: -k1,1 -k2,2n)
 [ -z "$offences" ] || { echo "$offences" >&2; exit 1; }
