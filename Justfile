@@ -23,7 +23,7 @@ test *ARGS: (setup "test")
     cargo test --locked --workspace {{ ARGS }}
 
 # Run ctldb's tests on a real MySQL 9 (needs Debian and root, or CTLSTORE_TEST_MYSQL_URL)
-test-mysql *ARGS: (setup "demo")
+test-mysql *ARGS: (setup "mariadb")
     hack/mysql9.sh cargo test --locked --package ctldb {{ ARGS }}
 
 # All that is checked without running the product; CI runs it
@@ -73,7 +73,7 @@ bench *ARGS: (setup "demo")
 ci:
     .ci/run
 
-# Install what a recipe needs, or say what to install: demo, test or check
+# Install what a recipe needs, or say what to install
 [private]
 setup FOR:
     @hack/setup.sh {{ FOR }}

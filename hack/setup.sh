@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Makes sure that what a recipe needs is there: installs it where it can, else says exactly what to install.
 #   hack/setup.sh demo     a Rust toolchain and a C compiler (SQLite is built from source)
-#   hack/setup.sh test     the same, MariaDB's server, Go, and the API server that Go builds
-#   hack/setup.sh check    the same as demo, rustfmt and clippy
+#   hack/setup.sh test     as for demo, MariaDB's server, Go, and the API server that Go builds
+#   hack/setup.sh mariadb  as for test, without Go and what it builds
+#   hack/setup.sh check    as for demo, rustfmt and clippy
 # Does nothing, in well under a second, when all is there.
 set -euo pipefail
 
@@ -47,7 +48,7 @@ component() {
 }
 
 mariadb() {
-    has mariadbd && has mariadb-install-db && has mariadb && has mariadb-dump && return
+    has mariadbd && has mariadb-install-db && has mariadb && return
     packages "MariaDB, which the tests run on" mariadb-server-core mariadb-client-core
 }
 
@@ -60,6 +61,7 @@ apiserver() {
 case ${1:-} in
     demo) rust ;;
     test) rust; mariadb; apiserver ;;
+    mariadb) rust; mariadb ;;
     check) rust; component rustfmt; component clippy ;;
-    *) fail "usage: hack/setup.sh demo|test|check" ;;
+    *) fail "usage: hack/setup.sh demo|test|mariadb|check" ;;
 esac
