@@ -11,11 +11,13 @@ default:
 
 # Declare a table, write rows, read them from a node's file; prints the time of each step and ends
 demo *ARGS: (setup "demo")
-    {{ ctlstore }} demo --manifests examples/billing {{ ARGS }}
+    @cargo build --locked --bin ctlstore
+    @{{ ctlstore }} demo --manifests examples/billing {{ ARGS }}
 
 # Run everything in one process until Ctrl-C; on your own YAML: just dev --manifests DIR (seen from the project's root)
 dev *ARGS: (setup "demo")
-    {{ ctlstore }} dev --dir .dev {{ if ARGS =~ "--manifests" { "" } else { "--manifests examples/billing" } }} {{ ARGS }}
+    @cargo build --locked --bin ctlstore
+    @{{ ctlstore }} dev --dir .dev {{ if ARGS =~ "--manifests" { "" } else { "--manifests examples/billing" } }} {{ ARGS }}
 
 # Run the tests, on a real MariaDB and a real kube-apiserver: just test [cargo test's arguments]
 test *ARGS: (setup "test")
