@@ -1,0 +1,56 @@
+//! What a database did not do, in our words. Vendors' error numbers are known to the back ends only.
+
+use std::time::Duration;
+
+/// Whatever a driver said.
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a statement failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// It took too long. The connection is given up, for nobody knows what it does.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// There is no connection, or it broke, or the server is not able to work now.
+    #[error("the database is away")]
+    Away(#[source] Cause),
+    /// Another connection held a lock for too long, or a deadlock was broken. The transaction is void.
+    #[error("a lock is held by another connection")]
+    Contention(#[source] Cause),
+    /// The table is not there.
+    #[error("a table is missing")]
+    NoSuchTable(#[source] Cause),
+    /// A row with this key is there already.
+    #[error("a row with this key is there already")]
+    Duplicate(#[source] Cause),
+    /// The table cannot be changed in the way that was asked for (INSTANT, INPLACE).
+    #[error("the table cannot be changed without copying it")]
+    Algorithm(#[source] Cause),
+    /// Anything else that the database refused.
+    #[error("the database refused")]
+    Refused(#[source] Cause),
+}
+
+impl Fault {
+    /// Is the connection of no more use?
+    pub(crate) fn breaks_connection(&self) -> bool {
+        matches!(self, Fault::Timeout(_) | Fault::Away(_))
+    }
+
+    pub(crate) fn is_contention(&self) -> bool {
+        matches!(self, Fault::Contention(_))
+    }
+
+    /// The driver's own words, for messages that must name what the database did not like.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Fault::Timeout(_) => self.to_string(),
+            Fault::Away(cause)
+            | Fault::Contention(cause)
+            | Fault::NoSuchTable(cause)
+            | Fault::Duplicate(cause)
+            | Fault::Algorithm(cause)
+            | Fault::Refused(cause) => cause.to_string(),
+        }
+    }
+}

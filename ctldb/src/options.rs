@@ -1,0 +1,36 @@
+//! How a [`CtlDb`](crate::CtlDb) behaves; the defaults are for production.
+
+use std::time::Duration;
+
+use crate::CrashPoints;
+
+/// Settings of a [`CtlDb`](crate::CtlDb).
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Connections held at most. Writers queue for the ledger lock anyway, so few do.
+    pub max_connections: u32,
+    /// Waiting for a connection.
+    pub connect_timeout: Duration,
+    /// Waiting for one statement, except for those that change a table.
+    pub statement_timeout: Duration,
+    /// Waiting for a statement that changes a table; INPLACE may copy much.
+    pub ddl_timeout: Duration,
+    /// Waiting for the ledger lock, over all tries. Longer than it takes the server to cut a writer that froze inside its
+    /// transaction (10 s).
+    pub patience: Duration,
+    /// For tests.
+    pub crash: CrashPoints,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_connections: 8,
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(15),
+            ddl_timeout: Duration::from_secs(3600),
+            patience: Duration::from_secs(20),
+            crash: CrashPoints::default(),
+        }
+    }
+}
