@@ -1,1 +1,18 @@
-//! How a long-running process lives and dies.
+//! How a long-running process lives and dies; it knows nothing of what the process is for.
+//!
+//! * [`signal`]: SIGTERM cancels one token, [`tasks`] ends everything by it.
+//! * [`tasks`]: named tasks; the first that ends early ends the process.
+//! * [`ready`] and [`live`]: what `/readyz` and `/livez` say; [`admin`] serves them with `/metrics`.
+//! * [`log`], [`backoff`], [`net`]: logs, pauses between attempts, listening.
+//! * `lease` (feature `lease`): one leader among several processes.
+
+pub mod admin;
+pub mod backoff;
+#[cfg(feature = "lease")]
+pub mod lease;
+pub mod live;
+pub mod log;
+pub mod net;
+pub mod ready;
+pub mod signal;
+pub mod tasks;
