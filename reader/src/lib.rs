@@ -1,1 +1,54 @@
-//! Reads a node's LDB.
+//! Reads the control data that `ctlstore agent` keeps on this node, with no network in the path.
+//!
+//! The data is one SQLite file, the *LDB*. Open the agent's directory once, keep the [`Ldb`] (it is cheap to clone and
+//! may be shared between threads), and read rows through a [`Family`]:
+//!
+//! ```
+//! # use reader::testing::TestLdb;
+//! # use ledger::{ColumnType, Value};
+//! # let test = TestLdb::new()?;
+//! # test.table("billing", "limits", &[("tenant", ColumnType::String), ("max", ColumnType::Integer)], &["tenant"])?;
+//! # test.insert("billing", "limits", &[Value::Text("acme".into()), Value::Integer(10)])?;
+//! # let dir = test.dir();
+//! use reader::Ldb;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Limit {
+//!     tenant: String,
+//!     max: u32,
+//! }
+//!
+//! let ldb = Ldb::open(dir)?;
+//! let billing = ldb.family("billing")?;
+//! let limit: Option<Limit> = billing.get("limits", &["acme".into()])?;
+//! assert_eq!(limit.unwrap().max, 10);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Reading never waits for the agent, and works while the agent is down, as another user and through a read-only mount.
+//! Each call reads one consistent state; two calls may read two. What SQLite reports while the agent is being replaced
+//! is retried inside (see [`Error::is_unavailable`]).
+//!
+//! The feature `testing` brings the module `testing`, which makes an LDB for unit tests.
+
+mod ctl;
+mod de;
+mod error;
+mod family;
+mod key;
+pub mod layout;
+mod ldb;
+pub mod meta;
+mod retry;
+mod row;
+mod schema;
+mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use de::DecodeError;
+pub use error::Error;
+pub use family::Family;
+pub use key::KeyValue;
+pub use ldb::Ldb;
+pub use row::Row;
