@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Builds etcd, kube-apiserver and kubectl from Go modules, once, and prints the folder that holds them.
-# Tests run the operator against these: a real API server, without a cluster and without a container registry.
+# Tests run against these: a real API server, without a cluster and without a container registry.
 #   hack/apiserver.sh          about 4 minutes the first time, at once afterwards
 # The folder is named after the content of the modules and of this script: new versions are built beside old ones.
 set -euo pipefail
 
-root=$(cd "$(dirname "$0")/.." && pwd)
-modules=$root/e2e/apiserver
-cache=${CTLSTORE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ctlstore}/bin
-key=$(cat "$modules"/{kubernetes,etcd}/go.{mod,sum} "$0" | sha256sum | cut -c1-16)
-folder=$cache/apiserver-$key
+# shellcheck source=hack/cache.sh
+. "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
+modules=$(cd "$(dirname "${BASH_SOURCE[0]}")/../e2e/apiserver" && pwd -P)
+key=$(cat "$modules"/{kubernetes,etcd}/go.{mod,sum} "${BASH_SOURCE[0]}" | sha256sum | cut -c1-16)
+cache=$CTLSTORE_CACHE/apiserver
+folder=$cache/$key
 
 if [ ! -d "$folder" ]; then
     command -v go >/dev/null || {
@@ -18,7 +19,7 @@ if [ ! -d "$folder" ]; then
     }
     mkdir -p "$cache"
     # Whoever comes second waits here, then finds the folder made.
-    exec 9>"$cache/apiserver.lock"
+    exec 9>"$cache/lock"
     flock 9
 fi
 
@@ -38,8 +39,13 @@ if [ ! -d "$folder" ]; then
     done
     cd "$modules/etcd"
     go build -ldflags "-s -w" -o "$part/etcd" go.etcd.io/etcd/server/v3 >&2
+    # A key that signs service account tokens; all test servers of this machine share it.
+    cd "$part"
+    go run "$(go env GOROOT)/src/crypto/tls/generate_cert.go" -host 127.0.0.1 -rsa-bits 2048 >&2
+    mv key.pem service-account.key
+    rm cert.pem
+    chmod 755 "$part"
     mv -T "$part" "$folder"
-    chmod 755 "$folder"
     trap - EXIT
 fi
 echo "$folder"

@@ -1,12 +1,24 @@
 //! Where things that are slow to make are kept between runs.
 
 use std::env::VarError;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// The folder shared with `hack/*.sh`: `$CTLSTORE_CACHE`, else `ctlstore` in the user's cache folder.
+/// The folder shared with `hack/*.sh`, found and made as `hack/cache.sh` does.
 pub(crate) fn folder() -> Result<PathBuf> {
+    let folder = of_user()?;
+    if fs::create_dir_all(&folder).is_ok() && tempfile::tempfile_in(&folder).is_ok() {
+        return Ok(folder);
+    }
+    // A locked-down container: the project's own folder takes its place.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools");
+    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    Ok(folder)
+}
+
+fn of_user() -> Result<PathBuf> {
     if let Some(folder) = variable("CTLSTORE_CACHE")? {
         return Ok(folder.into());
     }

@@ -2,11 +2,14 @@
 //!
 //! * [`mariadb::MariaDb`]: a MariaDB server from the distribution's packages, and databases in it.
 //! * [`mysql::External`]: a MySQL server that somebody else runs, named by `CTLSTORE_TEST_MYSQL_URL`.
+//! * `apiserver::ApiServer` (feature `apiserver`): etcd and kube-apiserver, built by `hack/apiserver.sh`.
 //! * [`eventually`]: waits for a promise to come true; the only sleep a test may have.
 //!
 //! Servers end with the test process, however it ends: on drop, on panic, and by the kernel when it is killed.
 //! Never a dependency of the product, only of its tests.
 
+#[cfg(feature = "apiserver")]
+pub mod apiserver;
 mod cache;
 mod eventually;
 pub mod mariadb;

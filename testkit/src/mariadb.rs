@@ -231,7 +231,6 @@ fn template() -> Result<PathBuf> {
     if template.is_dir() {
         return Ok(template);
     }
-    std::fs::create_dir_all(&cache).with_context(|| format!("make {}", cache.display()))?;
     let part = tempfile::Builder::new()
         .prefix("mariadb-part-")
         .tempdir_in(&cache)
