@@ -130,6 +130,16 @@ impl ColumnType {
             ColumnType::Text | ColumnType::Binary => 11,
         }
     }
+
+    /// Bytes of it that stay in a page of InnoDB at most: up to 40 and their length of a column that can be moved out,
+    /// all of one that is too short for that.
+    pub(crate) fn page_bytes(self) -> usize {
+        match self {
+            ColumnType::String | ColumnType::Text | ColumnType::Binary => 41,
+            ColumnType::Integer | ColumnType::Decimal => 8,
+            ColumnType::ByteString => 256,
+        }
+    }
 }
 
 impl fmt::Display for ColumnType {
@@ -146,4 +156,68 @@ pub struct Column {
     /// The type.
     #[serde(rename = "type")]
     pub column_type: ColumnType,
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn the_six_types_are_called_so() {
+        let line = |t: ColumnType| {
+            let key = if t.may_be_key() { "key" } else { "no key" };
+            format!("{t}: {} | {} | {} | {key}\n", t.api_name(), t.mysql(), t.sqlite())
+        };
+        expect![[r#"
+            String: string | VARCHAR(191) | VARCHAR(191) | key
+            Integer: integer | BIGINT | INTEGER | key
+            Decimal: decimal | DOUBLE | REAL | no key
+            Text: text | MEDIUMTEXT | TEXT | no key
+            Binary: binary | MEDIUMBLOB | BLOB | no key
+            ByteString: bytestring | VARBINARY(255) | BLOB(255) | key
+        "#]]
+        .assert_eq(&ColumnType::ALL.map(line).concat());
+    }
+
+    #[test]
+    fn names_of_types_lead_back_to_them() {
+        for column_type in ColumnType::ALL {
+            assert_eq!(ColumnType::from_api_name(column_type.api_name()), Some(column_type));
+            assert_eq!(ColumnType::from_sqlite(column_type.sqlite()), Some(column_type));
+            let lower = column_type.sqlite().to_lowercase();
+            assert_eq!(ColumnType::from_sqlite(&lower), Some(column_type));
+            let json = serde_json::to_string(&column_type).unwrap();
+            assert_eq!(json, format!("\"{column_type}\""));
+            assert_eq!(serde_json::from_str::<ColumnType>(&json).unwrap(), column_type);
+        }
+        assert_eq!(ColumnType::from_api_name("String"), None);
+        for declared in ["BIGINT", "VARCHAR(192)", "BLOB(254)", "TEXTX", ""] {
+            assert_eq!(ColumnType::from_sqlite(declared), None, "{declared}");
+        }
+    }
+
+    #[test]
+    fn a_type_holds_text_or_bytes_or_a_number() {
+        use ColumnType::*;
+        assert_eq!(
+            ColumnType::ALL.map(ColumnType::is_text),
+            [true, false, false, true, false, false]
+        );
+        assert_eq!(
+            ColumnType::ALL.map(ColumnType::is_bytes),
+            [false, false, false, false, true, true]
+        );
+        assert_eq!([String, Integer, ByteString].map(ColumnType::key_bytes), [764, 8, 255]);
+    }
+
+    #[test]
+    fn a_column_in_json_has_a_name_and_a_type() {
+        let json = r#"{"name":"id","type":"ByteString"}"#;
+        let column: Column = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&column).unwrap(), json);
+        assert!(serde_json::from_str::<Column>(r#"{"name":"ID","type":"String"}"#).is_err());
+        assert!(serde_json::from_str::<Column>(r#"{"name":"id","type":"string"}"#).is_err());
+    }
 }

@@ -11,6 +11,9 @@
 //! column    = '"' name '"'
 //! literal   = "NULL" | "true" | "false" | [ "-" ] digits [ "." digits ] | "'" { char | "''" } "'" | "x'" { hex hex } "'"
 //! ```
+//!
+//! A number without a point that fits 64 bits is an integer, any other is a double, as in SQLite. A `char` is any but
+//! `'` and NUL, a `hex` is a digit or a lower-case letter.
 
 use crate::{Column, ColumnName, ColumnType, LdbTable, Literal, Statement, TableSchema};
 
@@ -41,6 +44,9 @@ impl Statement {
         }
     }
 }
+
+/// SQLite takes no more columns, and the bound keeps the search for double names short.
+const MAX_COLUMNS: usize = 2000;
 
 struct Cursor<'a> {
     text: &'a str,
@@ -81,6 +87,7 @@ impl<'a> Cursor<'a> {
                 return self.fail_at(before, "a column that is not named before");
             }
             columns.push(name);
+            self.bound(before, columns.len())?;
             if !self.takes(",") {
                 break;
             }
@@ -112,6 +119,7 @@ impl<'a> Cursor<'a> {
             }
             self.expect(" = ")?;
             key.push((name, self.literal()?));
+            self.bound(before, key.len())?;
             if !self.takes(" AND ") {
                 return Ok(Statement::Delete { table, key });
             }
@@ -123,19 +131,27 @@ impl<'a> Cursor<'a> {
         self.expect(" (")?;
         let mut columns = Vec::new();
         while !self.takes("PRIMARY KEY(") {
+            let before = self.offset;
             columns.push(self.column()?);
+            self.bound(before, columns.len())?;
             self.expect(", ")?;
         }
         let key_offset = self.offset;
         let mut key = vec![self.name()?];
         while self.takes(",") {
+            let before = self.offset;
             key.push(self.name()?);
+            self.bound(before, key.len())?;
         }
         self.expect("));")?;
         match TableSchema::new(table, columns, key) {
             Ok(schema) => Ok(Statement::CreateTable(schema)),
             Err(error) => self.fail_at(key_offset, &format!("a legal table ({error})")),
         }
+    }
+
+    fn bound(&self, offset: usize, columns: usize) -> Result<(), GrammarError> {
+        if columns <= MAX_COLUMNS { Ok(()) } else { self.fail_at(offset, "at most 2000 columns") }
     }
 
     fn table(&mut self) -> Result<LdbTable, GrammarError> {
@@ -187,18 +203,21 @@ impl<'a> Cursor<'a> {
     fn string(&mut self) -> Result<Literal, GrammarError> {
         let mut text = String::new();
         loop {
-            let Some(end) = self.rest().find(['\'', '\0']) else {
-                self.offset = self.text.len();
-                return self.fail("the closing quote of a string");
+            let Some(end) = self.rest().find('\'') else {
+                return self.fail_at(self.text.len(), "the closing quote of a string");
             };
-            text.push_str(&self.rest()[..end]);
+            let part = &self.rest()[..end];
+            if let Some(nul) = part.find('\0') {
+                let expected = "a string without NUL, which is written in hexadecimal";
+                return self.fail_at(self.offset + nul, expected);
+            }
+            text.push_str(part);
             self.offset += end;
             if self.takes("''") {
                 text.push('\'');
-            } else if self.takes("'") {
-                return Ok(Literal::Text(text));
             } else {
-                return self.fail("a string without NUL, which is written in hexadecimal");
+                self.expect("'")?;
+                return Ok(Literal::Text(text));
             }
         }
     }
@@ -230,7 +249,8 @@ impl<'a> Cursor<'a> {
             return Ok(Literal::Integer(integer));
         }
         match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(Literal::Real(number)),
+            // Adding zero turns -0.0 into 0.0, as databases do when they store it.
+            Ok(number) if number.is_finite() => Ok(Literal::Real(number + 0.0)),
             Ok(_) | Err(_) => self.fail_at(start, "a finite number"),
         }
     }
@@ -269,3 +289,6 @@ impl<'a> Cursor<'a> {
         Err(GrammarError { offset, expected: expected.to_owned(), found })
     }
 }
+
+#[cfg(test)]
+mod tests;

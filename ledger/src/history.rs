@@ -37,7 +37,12 @@ impl FromStr for History {
     fn from_str(text: &str) -> Result<Self, MarkError> {
         match text {
             "legacy" => Ok(History::Legacy),
-            _ => Uuid::parse_str(text).map(History::Id).map_err(|_| MarkError),
+            // Without hyphens, in braces or in capitals a UUID is not what we wrote.
+            _ => Uuid::parse_str(text)
+                .map(History::Id)
+                .ok()
+                .filter(|history| history.to_string() == text)
+                .ok_or(MarkError),
         }
     }
 }
@@ -195,7 +200,9 @@ impl FromStr for Mark {
         let history = part()?.parse()?;
         let seq = part()?.parse().ok().and_then(Seq::new).ok_or(MarkError)?;
         let digest = part()?.parse().map_err(|_| MarkError)?;
-        Ok(Self { history, seq, digest })
+        let mark = Self { history, seq, digest };
+        // One position has one text: no signs, leading zeros or capitals.
+        if mark.to_string() == text { Ok(mark) } else { Err(MarkError) }
     }
 }
 
@@ -211,3 +218,6 @@ impl From<Mark> for String {
         mark.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,12 +22,16 @@ mod diff;
 mod entry;
 mod grammar;
 mod history;
+mod ldb_table;
+mod leader_ts;
 mod literal;
 mod name;
 mod row;
 mod schema;
 mod seq;
 mod statement;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod url;
 mod value;
 
@@ -35,16 +39,17 @@ pub use batch::{Mutation, framed};
 pub use coerce::{coerce, decode_base64};
 pub use column::{Column, ColumnType};
 pub use diff::{Change, Refusal, diff};
-pub use entry::{Entry, LeaderTs, LeaderTsError};
+pub use entry::Entry;
 pub use grammar::GrammarError;
 pub use history::{Chain, Digest, HexError, History, Mark, MarkError, Position};
+pub use ldb_table::LdbTable;
+pub use leader_ts::{LeaderTs, LeaderTsError};
 pub use literal::Literal;
-pub use name::{
-    ColumnName, FamilyName, LdbTable, NameError, NameKind, NameRule, TableName, WriterName,
-};
+pub use name::{ColumnName, FamilyName, NameError, NameKind, NameRule, TableName, WriterName};
 pub use row::{Key, Row};
 pub use schema::{
-    MAX_COLUMNS, MAX_KEY_BYTES, MAX_KEY_COLUMNS, MAX_ROW_BYTES, SchemaError, TableSchema, TooWide,
+    MAX_COLUMNS, MAX_KEY_BYTES, MAX_KEY_COLUMNS, MAX_PAGE_BYTES, MAX_ROW_BYTES, SchemaError,
+    TableSchema, TooWide,
 };
 pub use seq::{NotASeq, Seq};
 pub use statement::Statement;

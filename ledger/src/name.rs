@@ -28,6 +28,8 @@ pub enum NameRule {
     TooLong(usize),
     /// No fewer than this many characters.
     TooShort(usize),
+    /// None that a database keeps for itself.
+    Reserved,
 }
 
 /// A name was refused: what it was for, the text, and the rule.
@@ -35,10 +37,19 @@ pub enum NameRule {
 pub struct NameError {
     /// What the text was to name.
     pub kind: NameKind,
-    /// The text as it came.
+    /// The text as it came, or its first 100 characters.
     pub text: String,
     /// The first rule that it breaks.
     pub rule: NameRule,
+}
+
+impl NameError {
+    /// How much of a text is repeated.
+    const SHOWN_CHARACTERS: usize = 100;
+
+    pub(crate) fn new(kind: NameKind, text: &str, rule: NameRule) -> Self {
+        Self { kind, text: text.chars().take(Self::SHOWN_CHARACTERS).collect(), rule }
+    }
 }
 
 impl fmt::Display for NameError {
@@ -60,7 +71,14 @@ impl fmt::Display for NameError {
                 "is too long: family, three underscores and table may have {max} characters together, shorten one"
             ),
             (NameRule::TooLong(max), _) => write!(out, "is too long: use at most {max} characters"),
+            (NameRule::TooShort(1), _) => out.write_str("is empty: use at least one character"),
             (NameRule::TooShort(min), _) => write!(out, "is too short: use at least {min} characters"),
+            (NameRule::Reserved, NameKind::Column) => {
+                out.write_str("is reserved by MySQL, which keeps it for a hidden column: choose another")
+            }
+            (NameRule::Reserved, _) => {
+                out.write_str("is reserved by SQLite, which keeps sqlite and sqlite_... for itself: choose another")
+            }
         }
     }
 }
@@ -77,51 +95,65 @@ impl fmt::Display for NameKind {
     }
 }
 
-/// How many characters a name may have.
-struct Length {
+/// What a kind of name may be.
+struct Rules {
+    kind: NameKind,
     min: usize,
     max: usize,
-}
-
-fn check(
-    kind: NameKind,
-    text: &str,
-    length: &Length,
     double_underscore: bool,
-) -> Result<(), NameError> {
-    let refuse = |rule| Err(NameError { kind, text: text.to_owned(), rule });
-    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    let begins = text.is_empty() || text.as_bytes()[0].is_ascii_lowercase();
-    if !begins || !text.bytes().all(legal) || (!double_underscore && text.contains("__")) {
-        return refuse(NameRule::Characters);
-    }
-    check_length(kind, text, length)
+    reserved: fn(&str) -> bool,
 }
 
-fn check_length(kind: NameKind, text: &str, length: &Length) -> Result<(), NameError> {
-    let refuse = |rule| Err(NameError { kind, text: text.to_owned(), rule });
+impl Rules {
+    fn check(&self, text: &str) -> Result<(), NameError> {
+        let refuse = |rule| Err(NameError::new(self.kind, text, rule));
+        let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        // An empty name is called too short, which says more than "forbidden characters".
+        let begins = text.bytes().next().is_none_or(|first| first.is_ascii_lowercase());
+        let doubled = !self.double_underscore && text.contains("__");
+        if !begins || !text.bytes().all(legal) || doubled {
+            return refuse(NameRule::Characters);
+        }
+        check_length(self.kind, text, self.min, self.max)?;
+        if (self.reserved)(text) { refuse(NameRule::Reserved) } else { Ok(()) }
+    }
+}
+
+fn check_length(kind: NameKind, text: &str, min: usize, max: usize) -> Result<(), NameError> {
     // The original counts bytes; a writer's name may have any character, so characters are kinder there.
     match text.chars().count() {
-        n if n > length.max => refuse(NameRule::TooLong(length.max)),
-        n if n < length.min => refuse(NameRule::TooShort(length.min)),
+        n if n > max => Err(NameError::new(kind, text, NameRule::TooLong(max))),
+        n if n < min => Err(NameError::new(kind, text, NameRule::TooShort(min))),
         _ => Ok(()),
     }
 }
 
+/// SQLite refuses tables whose names begin with `sqlite_`, and `sqlite___x` does too.
+fn is_sqlites_own(family: &str) -> bool {
+    family.strip_prefix("sqlite").is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+}
+
+/// InnoDB refuses columns of these names (error 1166).
+fn is_innodbs_own(column: &str) -> bool {
+    matches!(column, "db_row_id" | "db_trx_id" | "db_roll_ptr" | "fts_doc_id")
+}
+
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $kind:expr, $min:literal..=$max:literal, double_underscore: $double:literal) => {
+    ($(#[$doc:meta])* $name:ident, $rules:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Box<str>);
 
         impl $name {
+            const RULES: Rules = $rules;
+
             /// Takes a name as it must be written.
             ///
             /// # Errors
             /// The first rule that the text breaks.
             pub fn parse(text: &str) -> Result<Self, NameError> {
-                check($kind, text, &Length { min: $min, max: $max }, $double)?;
+                Self::RULES.check(text)?;
                 Ok(Self(text.into()))
             }
 
@@ -132,6 +164,7 @@ macro_rules! name {
             /// The first rule that the folded text breaks.
             pub fn parse_folded(text: &str) -> Result<Self, NameError> {
                 Self::parse(&text.to_ascii_lowercase())
+                    .map_err(|NameError { kind, rule, .. }| NameError::new(kind, text, rule))
             }
         }
 
@@ -181,16 +214,38 @@ macro_rules! name {
 }
 
 name!(
-    /// A family of tables: `^[a-z][a-z0-9_]*$` without `__`, 3 to 30 characters.
-    FamilyName, NameKind::Family, 3..=30, double_underscore: false
+    /// A family of tables: `^[a-z][a-z0-9_]*$` without `__`, 3 to 30 characters, not `sqlite` nor `sqlite_...`.
+    FamilyName,
+    Rules {
+        kind: NameKind::Family,
+        min: 3,
+        max: 30,
+        double_underscore: false,
+        reserved: is_sqlites_own,
+    }
 );
 name!(
     /// A table within a family: `^[a-z][a-z0-9_]*$` without `__`, 3 to 50 characters.
-    TableName, NameKind::Table, 3..=50, double_underscore: false
+    TableName,
+    Rules {
+        kind: NameKind::Table,
+        min: 3,
+        max: 50,
+        double_underscore: false,
+        reserved: |_| false,
+    }
 );
 name!(
-    /// A column: `^[a-z][a-z0-9_]*$`, 1 to 64 characters; `__` is allowed.
-    ColumnName, NameKind::Column, 1..=64, double_underscore: true
+    /// A column: `^[a-z][a-z0-9_]*$`, 1 to 64 characters, not one of InnoDB's own (`db_row_id`, `db_trx_id`,
+    /// `db_roll_ptr`, `fts_doc_id`); `__` is allowed.
+    ColumnName,
+    Rules {
+        kind: NameKind::Column,
+        min: 1,
+        max: 64,
+        double_underscore: true,
+        reserved: is_innodbs_own,
+    }
 );
 
 /// A client of the executive: 3 to 50 characters of any kind; case is kept.
@@ -204,84 +259,12 @@ impl WriterName {
     /// # Errors
     /// The name is too long or too short.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        check_length(NameKind::Writer, text, &Length { min: 3, max: 50 })?;
+        check_length(NameKind::Writer, text, 3, 50)?;
         Ok(Self(text.into()))
     }
 }
 
 name!(@plumbing WriterName);
 
-/// A table's name in ctldb, in the ledger and in the LDB: `family___table`, at most 64 characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct LdbTable {
-    family: FamilyName,
-    table: TableName,
-}
-
-impl LdbTable {
-    /// Between the family's name and the table's.
-    pub const SEPARATOR: &'static str = "___";
-    /// MySQL's longest identifier, in characters.
-    pub const MAX_CHARACTERS: usize = 64;
-
-    /// Joins a family's and a table's name.
-    ///
-    /// # Errors
-    /// The two names are too long together.
-    pub fn new(family: FamilyName, table: TableName) -> Result<Self, NameError> {
-        let joined = Self { family, table };
-        let text = joined.to_string();
-        if text.len() > Self::MAX_CHARACTERS {
-            let rule = NameRule::TooLong(Self::MAX_CHARACTERS);
-            return Err(NameError { kind: NameKind::LdbTable, text, rule });
-        }
-        Ok(joined)
-    }
-
-    /// Splits `family___table`. A table's name begins with a letter, so the last three underscores of the run are
-    /// the separator: `fam____tbl` is the table `tbl` of the family `fam_`.
-    ///
-    /// # Errors
-    /// There is no separator, or one of the names is illegal.
-    pub fn parse(text: &str) -> Result<Self, NameError> {
-        let no_separator = || NameError {
-            kind: NameKind::LdbTable,
-            text: text.to_owned(),
-            rule: NameRule::Characters,
-        };
-        let (family, table) = text.rsplit_once(Self::SEPARATOR).ok_or_else(no_separator)?;
-        Self::new(FamilyName::parse(family)?, TableName::parse(table)?)
-    }
-
-    /// The family.
-    #[must_use]
-    pub fn family(&self) -> &FamilyName {
-        &self.family
-    }
-
-    /// The table within the family.
-    #[must_use]
-    pub fn table(&self) -> &TableName {
-        &self.table
-    }
-}
-
-impl fmt::Display for LdbTable {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}{}{}", self.family, Self::SEPARATOR, self.table)
-    }
-}
-
-impl TryFrom<String> for LdbTable {
-    type Error = NameError;
-    fn try_from(text: String) -> Result<Self, NameError> {
-        Self::parse(&text)
-    }
-}
-
-impl From<LdbTable> for String {
-    fn from(table: LdbTable) -> String {
-        table.to_string()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,10 @@ pub const MAX_KEY_COLUMNS: usize = 16;
 pub const MAX_KEY_BYTES: usize = 3072;
 /// The most bytes a row may have in MySQL, text and bytes of up to 16 MiB not counted.
 pub const MAX_ROW_BYTES: usize = 65_535;
+/// The most bytes of a row that must fit a page of InnoDB (two rows a page of 16 KiB), long columns moved out.
+pub const MAX_PAGE_BYTES: usize = 8125;
+/// What InnoDB adds to each row in a page: a header of 5 bytes, and who wrote it last (6 and 7 bytes).
+const PAGE_OVERHEAD_BYTES: usize = 18;
 
 /// A table: its name, its columns in order, and its key, whose order may differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +102,16 @@ pub enum TooWide {
         /// How many bytes a row may take.
         bytes: usize,
     },
+    /// What stays in a page of the row is too wide, mostly since there are very many columns.
+    #[error(
+        "a row of table {table} takes up to {bytes} bytes in a database page, at most {MAX_PAGE_BYTES} are possible: split the table"
+    )]
+    Page {
+        /// The table.
+        table: LdbTable,
+        /// How many bytes a row may take in a page.
+        bytes: usize,
+    },
     /// The key is too wide.
     #[error(
         "the key of table {table} takes up to {bytes} bytes, at most {MAX_KEY_BYTES} are possible: use fewer String columns in the key (764 bytes each)"
@@ -165,12 +179,34 @@ impl TableSchema {
         if bytes > MAX_KEY_BYTES {
             return Err(TooWide::Key { table: table(), bytes });
         }
-        let null_bits = self.columns.len().div_ceil(8);
-        let columns: usize = self.columns.iter().map(|column| column.column_type.row_bytes()).sum();
-        match columns + null_bits {
-            bytes if bytes > MAX_ROW_BYTES => Err(TooWide::Row { table: table(), bytes }),
+        let bytes = self.row_bytes();
+        if bytes > MAX_ROW_BYTES {
+            return Err(TooWide::Row { table: table(), bytes });
+        }
+        match self.page_bytes() {
+            bytes if bytes > MAX_PAGE_BYTES => Err(TooWide::Page { table: table(), bytes }),
             _ => Ok(()),
         }
+    }
+
+    fn row_bytes(&self) -> usize {
+        let columns: usize = self.columns.iter().map(|column| column.column_type.row_bytes()).sum();
+        columns + self.null_bytes()
+    }
+
+    /// A bit for each column that may be null, which those of the key may not.
+    fn null_bytes(&self) -> usize {
+        (self.columns.len() - self.key.len()).div_ceil(8)
+    }
+
+    /// Key columns cannot leave the page, so they count whole. MySQL and MariaDB estimate this each in their own way
+    /// when a table is made; this is never below either, so a row that we accept fits when it is written, too.
+    fn page_bytes(&self) -> usize {
+        let columns = self.columns.iter().map(|column| match self.key.contains(&column.name) {
+            true => column.column_type.row_bytes(),
+            false => column.column_type.page_bytes(),
+        });
+        columns.sum::<usize>() + self.null_bytes() + PAGE_OVERHEAD_BYTES
     }
 
     /// The table's name.
@@ -237,3 +273,6 @@ impl TryFrom<Unchecked> for TableSchema {
         Self::new(table, columns, key)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,3 +96,42 @@ impl fmt::Display for Seq {
         fmt::Display::fmt(&self.0, out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequences_are_what_a_signed_64_bit_column_holds() {
+        assert_eq!(Seq::new(0), Some(Seq::ZERO));
+        assert_eq!(Seq::new(9_223_372_036_854_775_807), Some(Seq::MAX));
+        assert_eq!(Seq::new(9_223_372_036_854_775_808), None);
+        assert_eq!(Seq::try_from(5_i64).map(Seq::to_i64), Ok(5));
+        assert_eq!(Seq::MAX.to_i64(), i64::MAX);
+        assert_eq!(
+            Seq::try_from(-1_i64).unwrap_err().to_string(),
+            "-1 is not a ledger sequence, they run from 0 to 9223372036854775807"
+        );
+        assert!(Seq::try_from(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn sequences_follow_each_other_up_to_the_last() {
+        assert_eq!(Seq::ZERO.next(), Some(Seq::FIRST));
+        assert_eq!(Seq::MAX.next(), None);
+        assert_eq!(Seq::FIRST.plus(u64::MAX), None);
+        assert_eq!(Seq::FIRST.plus(2), Seq::new(3));
+        assert_eq!(Seq::FIRST.before(), Seq::ZERO);
+        assert_eq!(Seq::ZERO.before(), Seq::ZERO);
+        assert_eq!(Seq::MAX.since(Seq::FIRST), u64::MAX / 2 - 1);
+        assert_eq!(Seq::FIRST.since(Seq::MAX), 0);
+    }
+
+    #[test]
+    fn serde_goes_through_the_rules() {
+        assert_eq!(serde_json::to_string(&Seq::MAX).unwrap(), "9223372036854775807");
+        assert_eq!(serde_json::from_str::<Seq>("7").unwrap(), Seq(7));
+        assert!(serde_json::from_str::<Seq>("-1").is_err());
+        assert!(serde_json::from_str::<Seq>("9223372036854775808").is_err());
+    }
+}

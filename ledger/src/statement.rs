@@ -92,10 +92,11 @@ impl fmt::Display for Statement {
             Statement::CreateTable(schema) => {
                 write!(out, "CREATE TABLE {} (", schema.table())?;
                 for Column { name, column_type } in schema.columns() {
-                    write!(out, "\"{name}\" {}, ", column_type.sqlite())?;
+                    quoted(out, name)?;
+                    write!(out, " {}, ", column_type.sqlite())?;
                 }
                 out.write_str("PRIMARY KEY(")?;
-                list(out, schema.key().iter().map(Quoted), ",")?;
+                list(out, ",", schema.key(), quoted)?;
                 out.write_str("));")
             }
             Statement::AddColumn { table, column: Column { name, column_type } } => {
@@ -103,14 +104,17 @@ impl fmt::Display for Statement {
             }
             Statement::Upsert { table, columns, values } => {
                 write!(out, "REPLACE INTO {table} (")?;
-                list(out, columns.iter().map(Quoted), ",")?;
+                list(out, ",", columns, quoted)?;
                 out.write_str(") VALUES(")?;
-                list(out, values, ",")?;
+                list(out, ",", values, |out, value| fmt::Display::fmt(value, out))?;
                 out.write_str(")")
             }
             Statement::Delete { table, key } => {
                 write!(out, "DELETE FROM {table} WHERE ")?;
-                list(out, key.iter().map(|(name, value)| format!("\"{name}\" = {value}")), " AND ")
+                list(out, " AND ", key, |out, (name, value)| {
+                    quoted(out, name)?;
+                    write!(out, " = {value}")
+                })
             }
             Statement::ClearTable(table) => write!(out, "DELETE FROM {table}"),
             Statement::DropTable(table) => write!(out, "DROP TABLE IF EXISTS {table}"),
@@ -118,22 +122,24 @@ impl fmt::Display for Statement {
     }
 }
 
-struct Quoted<'a>(&'a ColumnName);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "\"{}\"", self.0)
-    }
+fn quoted(out: &mut fmt::Formatter<'_>, name: &ColumnName) -> fmt::Result {
+    out.write_str("\"")?;
+    out.write_str(name.as_str())?;
+    out.write_str("\"")
 }
 
-fn list<T: fmt::Display>(
+fn list<'a, T>(
     out: &mut fmt::Formatter<'_>,
-    items: impl IntoIterator<Item = T>,
     separator: &str,
+    items: &'a [T],
+    write: impl Fn(&mut fmt::Formatter<'_>, &'a T) -> fmt::Result,
 ) -> fmt::Result {
-    for (index, item) in items.into_iter().enumerate() {
+    for (index, item) in items.iter().enumerate() {
         out.write_str(if index == 0 { "" } else { separator })?;
-        write!(out, "{item}")?;
+        write(out, item)?;
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
