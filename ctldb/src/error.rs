@@ -281,6 +281,7 @@ impl Error {
             Fault::NoSuchTable(_)
             | Fault::Duplicate(_)
             | Fault::Algorithm(_)
+            | Fault::Denied(_)
             | Fault::Refused(_) => Error::Database { action, source },
         }
     }

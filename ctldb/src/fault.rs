@@ -26,6 +26,9 @@ pub enum Fault {
     /// The table cannot be changed in the way that was asked for (INSTANT, INPLACE).
     #[error("the table cannot be changed without copying it")]
     Algorithm(#[source] Cause),
+    /// The user may not do this.
+    #[error("the database user lacks a privilege")]
+    Denied(#[source] Cause),
     /// Anything else that the database refused.
     #[error("the database refused")]
     Refused(#[source] Cause),
@@ -37,10 +40,6 @@ impl Fault {
         matches!(self, Fault::Timeout(_) | Fault::Away(_))
     }
 
-    pub(crate) fn is_contention(&self) -> bool {
-        matches!(self, Fault::Contention(_))
-    }
-
     /// The driver's own words, for messages that must name what the database did not like.
     pub(crate) fn words(&self) -> String {
         match self {
@@ -50,6 +49,7 @@ impl Fault {
             | Fault::NoSuchTable(cause)
             | Fault::Duplicate(cause)
             | Fault::Algorithm(cause)
+            | Fault::Denied(cause)
             | Fault::Refused(cause) => cause.to_string(),
         }
     }

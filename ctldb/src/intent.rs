@@ -28,13 +28,3 @@ pub enum IntentKind {
     /// It is dropped, and then the registry's row goes too.
     Drop,
 }
-
-impl IntentKind {
-    /// Must rows wait until it is done? Columns are added beside rows being written.
-    pub(crate) fn stops_rows(&self) -> bool {
-        match self {
-            IntentKind::Create | IntentKind::Drop => true,
-            IntentKind::AddColumns(_) => false,
-        }
-    }
-}

@@ -12,28 +12,59 @@
 //!
 //! It knows no Kubernetes and no HTTP, starts no task, and never shows a secret.
 
-#![allow(dead_code, reason = "the implementation comes with the next commit")]
-
+mod append;
 mod author;
 mod batch;
+mod bookkeeping;
+mod collation;
+mod connection;
 mod crash;
+mod db;
+mod ddl;
+mod dialect;
 mod error;
+mod families;
 mod fault;
 mod fence;
+mod finish;
+mod history;
 mod intent;
+mod limits;
 mod live;
+mod meta;
+mod migrate;
+mod mirror;
+mod mutate;
+mod mysql;
+mod mysql_fault;
 mod options;
+mod owners;
+mod reads;
+mod registry;
+mod schema_change;
+mod schema_lock;
 mod secret;
-mod stub;
+mod session;
+mod sqlite;
+mod verify;
+mod waiting;
+mod writers;
 
 pub use author::Author;
 pub use batch::{Batch, Committed, MAX_COOKIE_BYTES, MAX_STATEMENT_BYTES, TableMutation};
 pub use crash::CrashPoints;
+pub use db::CtlDb;
 pub use error::Error;
+pub use families::{Created, FamilyDeleted};
 pub use fault::Fault;
 pub use fence::{Epoch, Fence};
 pub use intent::{Intent, IntentKind};
+pub use limits::SizeLimit;
 pub use live::Live;
+pub use meta::{Meta, Parent};
+pub use migrate::{MIN_COMPATIBLE, Migrated, VERSION};
 pub use options::Options;
+pub use registry::{Deletion, Owner, OwnerId, TableRecord};
+pub use schema_change::{Applied, SchemaChange, SchemaChangeKind};
 pub use secret::{Credentials, Secret};
-pub use stub::*;
+pub use verify::Verified;

@@ -1,0 +1,177 @@
+//! Appends entries to the ledger, under the ledger lock: dense sequences from the stored counter, the digest of each
+//! entry, the chain, and who did it.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ledger::{Entry, LdbTable, LeaderTs, Mark, Position, Seq, Statement, WriterName};
+
+use crate::connection::SqlValue;
+use crate::session::Session;
+use crate::{Author, Error, MAX_STATEMENT_BYTES, Meta};
+
+/// Statements that were rendered and read back: fit for the ledger.
+#[derive(Debug)]
+pub(crate) struct Rendered {
+    pub(crate) texts: Vec<String>,
+    pub(crate) upserts: i64,
+    pub(crate) deletes: i64,
+}
+
+/// What was appended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Appended {
+    pub(crate) first: Seq,
+    pub(crate) last: Position,
+}
+
+/// Ledger rows of one INSERT, at most, and their bytes; far below any `max_allowed_packet`.
+const CHUNK_ROWS: usize = 64;
+const CHUNK_BYTES: usize = 1 << 20;
+
+const ACTION: &str = "append to the ledger";
+
+impl Rendered {
+    /// Renders statements, and reads each back as every agent will.
+    pub(crate) fn new(table: &LdbTable, statements: &[Statement]) -> Result<Self, Error> {
+        let mut rendered =
+            Self { texts: Vec::with_capacity(statements.len()), upserts: 0, deletes: 0 };
+        for statement in statements {
+            let table = statement.table().unwrap_or(table).clone();
+            let text = statement.to_string();
+            if text.len() > MAX_STATEMENT_BYTES {
+                let (bytes, max) = (text.len(), MAX_STATEMENT_BYTES);
+                return Err(Error::StatementTooLarge { table, bytes, max });
+            }
+            match Statement::parse(&text) {
+                Ok(read) if read == *statement => rendered.texts.push(text),
+                Ok(_) => return Err(Error::Poisonous { table, source: None }),
+                Err(error) => return Err(Error::Poisonous { table, source: Some(error) }),
+            }
+            match statement {
+                Statement::Upsert { .. } => rendered.upserts += 1,
+                Statement::Delete { .. } => rendered.deletes += 1,
+                Statement::Begin
+                | Statement::Commit
+                | Statement::CreateTable(_)
+                | Statement::AddColumn { .. }
+                | Statement::ClearTable(_)
+                | Statement::DropTable(_) => {}
+            }
+        }
+        Ok(rendered)
+    }
+}
+
+impl Session {
+    /// `meta` must have been read under the ledger lock that is held now.
+    pub(crate) async fn append(
+        &mut self,
+        meta: &Meta,
+        rendered: &Rendered,
+        author: &Author,
+    ) -> Result<Appended, Error> {
+        let entries = number(meta, &rendered.texts)?;
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return Err(Error::EmptyBatch);
+        };
+        let (first, last) = (
+            first.seq,
+            Position {
+                history: meta.history,
+                seq: last.seq,
+                digest: last.digest(),
+                chain: entries.iter().fold(meta.chain(), |chain, entry| chain.link(entry.digest())),
+            },
+        );
+        self.insert_entries(&entries).await?;
+        self.insert_batch(first, &last, rendered, author).await?;
+        let sql = "UPDATE ctlstore_meta SET last_seq = ?, last_digest = ?, chain = ? WHERE id = 1";
+        let params = [
+            last.seq.to_i64().into(),
+            last.digest.as_bytes().as_slice().into(),
+            last.chain.as_bytes().as_slice().into(),
+        ];
+        self.execute(ACTION, sql, &params).await?;
+        self.pass("append: the counter was raised")?;
+        Ok(Appended { first, last })
+    }
+
+    async fn insert_entries(&mut self, mut entries: &[Entry]) -> Result<(), Error> {
+        while !entries.is_empty() {
+            let mut bytes = 0;
+            let fits = |entry: &&Entry| {
+                bytes += entry.statement.len();
+                bytes <= CHUNK_BYTES
+            };
+            let count = entries.iter().take(CHUNK_ROWS).take_while(fits).count().max(1);
+            let (chunk, rest) = entries.split_at(count);
+            let places = vec!["(?, ?, ?)"; count].join(", ");
+            let sql = format!(
+                "INSERT INTO ctlstore_dml_ledger (seq, leader_ts, statement) VALUES {places}"
+            );
+            let params: Vec<SqlValue> = chunk
+                .iter()
+                .flat_map(|Entry { seq, leader_ts, statement }| {
+                    [seq.to_i64().into(), leader_ts.to_string().into(), statement.as_str().into()]
+                })
+                .collect();
+            self.execute(ACTION, &sql, &params).await?;
+            self.pass("append: entries were written")?;
+            entries = rest;
+        }
+        Ok(())
+    }
+
+    async fn insert_batch(
+        &mut self,
+        first: Seq,
+        last: &Position,
+        rendered: &Rendered,
+        author: &Author,
+    ) -> Result<(), Error> {
+        const SQL: &str = "INSERT INTO ctlstore_batches (first_seq, last_seq, chain, writer, principal, source_address, request_id, reason, upserts, deletes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let Author { writer, principal, source_address, request_id, reason } = author;
+        let params = [
+            first.to_i64().into(),
+            last.seq.to_i64().into(),
+            last.chain.as_bytes().as_slice().into(),
+            writer.as_ref().map(WriterName::as_str).into(),
+            cut(principal, 191).into(),
+            cut(source_address, 64).into(),
+            cut(request_id, 64).into(),
+            reason.as_deref().map(|reason| cut(reason, 1024)).into(),
+            rendered.upserts.into(),
+            rendered.deletes.into(),
+        ];
+        self.execute(ACTION, SQL, &params).await?;
+        self.pass("append: the batch was written")
+    }
+}
+
+impl Appended {
+    pub(crate) fn mark(&self) -> Mark {
+        self.last.mark()
+    }
+}
+
+/// Entries from the one after the last, all with the same time.
+fn number(meta: &Meta, texts: &[String]) -> Result<Vec<Entry>, Error> {
+    let leader_ts = now();
+    let mut seq = meta.last_seq();
+    let entry = |statement: &String| {
+        let full = || Error::Corrupt { what: "no sequence is left above the last one".to_owned() };
+        seq = seq.next().ok_or_else(full)?;
+        Ok(Entry { seq, leader_ts, statement: statement.clone() })
+    };
+    texts.iter().map(entry).collect()
+}
+
+pub(crate) fn now() -> LeaderTs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    LeaderTs::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The first characters, as many as the column takes.
+pub(crate) fn cut(text: &str, characters: usize) -> &str {
+    text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
+}

@@ -1,0 +1,191 @@
+//! Finishes schema changes that were written down: ours right away, those of others that died on the way as they were
+//! written.
+
+use ledger::{LdbTable, Statement};
+
+use crate::append::Rendered;
+use crate::schema_change::widened;
+use crate::session::Session;
+use crate::{Applied, CtlDb, Error, Fence, Intent, IntentKind, Meta, TableRecord};
+
+const ACTION: &str = "finish a schema change";
+const WITHDRAW: &str = "withdraw a schema change";
+
+impl CtlDb {
+    /// Finishes all outstanding schema changes; names those that it finished. One that must wait, or that this database
+    /// user may not make, stays for the next time and is logged.
+    ///
+    /// # Errors
+    /// ctldb is away or not migrated, or the fence no longer holds.
+    pub async fn finish_intents(&self, fence: Fence) -> Result<Vec<LdbTable>, Error> {
+        let mut session = self.session().await?;
+        // Most of the time there is nothing to do, and then nobody need wait for the schema lock.
+        session.fenced(fence).await?;
+        if session.unfinished().await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        drop(session);
+        let mut session = self.schema_session(ACTION).await?;
+        let mut finished = Vec::new();
+        for record in session.unfinished().await? {
+            if session.finish_other(&record, fence).await? {
+                finished.push(record.schema.table().clone());
+            }
+        }
+        Ok(finished)
+    }
+}
+
+impl Session {
+    /// Before a change of ours: finishes what others left. Only what concerns the same table keeps ours from going on.
+    pub(crate) async fn finish_others(
+        &mut self,
+        table: &LdbTable,
+        fence: Fence,
+    ) -> Result<(), Error> {
+        self.fenced(fence).await?;
+        for record in self.unfinished().await? {
+            if record.schema.table() == table {
+                self.finish(&record, fence).await?;
+            } else {
+                self.finish_other(&record, fence).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finishes the change that we have just written down. What the database will never do is withdrawn.
+    pub(crate) async fn finish_own(
+        &mut self,
+        record: &TableRecord,
+        fence: Fence,
+    ) -> Result<Applied, Error> {
+        match self.finish(record, fence).await {
+            Err(error @ Error::Database { .. }) => {
+                self.withdraw(record, fence).await?;
+                Err(error)
+            }
+            result => result,
+        }
+    }
+
+    /// False: it stays as it is.
+    async fn finish_other(&mut self, record: &TableRecord, fence: Fence) -> Result<bool, Error> {
+        let table = record.schema.table();
+        match self.finish(record, fence).await {
+            Ok(_) => Ok(true),
+            Err(error @ (Error::Crashed(_) | Error::Deposed { .. })) => Err(error),
+            Err(error) if error.is_unavailable() => Err(error),
+            Err(error) => {
+                tracing::warn!(%table, %error, "an unfinished schema change cannot be finished now");
+                Ok(false)
+            }
+        }
+    }
+
+    async fn finish(&mut self, record: &TableRecord, fence: Fence) -> Result<Applied, Error> {
+        let result = self.carry_out(record, fence).await;
+        if let Err(Error::Ddl { .. } | Error::Foreign { .. }) = &result {
+            // Refused for good, and the table is as it was.
+            self.withdraw(record, fence).await?;
+        }
+        result
+    }
+
+    async fn carry_out(&mut self, record: &TableRecord, fence: Fence) -> Result<Applied, Error> {
+        let intent = intent(record)?;
+        self.pass("change: before the DDL")?;
+        if !self.dialect().ddl_in_transaction() {
+            // The connection holds the schema lock; whoever was deposed meanwhile stops here.
+            self.fenced(fence).await?;
+            self.alter(record, &intent.kind).await?;
+        }
+        self.pass("change: after the DDL")?;
+        let meta = self.begin_locked(fence).await?;
+        let result = self.conclude(&meta, record, intent).await;
+        self.end(ACTION, result).await
+    }
+
+    /// Ledger, registry and the end of the intent, in one transaction.
+    async fn conclude(
+        &mut self,
+        meta: &Meta,
+        record: &TableRecord,
+        intent: &Intent,
+    ) -> Result<Applied, Error> {
+        let table = record.schema.table();
+        let now = self.record(table).await?;
+        let owned = |now: &TableRecord| now.intent.as_ref().is_some_and(|now| now.id == intent.id);
+        let Some(mut now) = now.filter(owned) else {
+            // Another process on the same file was faster.
+            return Err(Error::SchemaBusy { table: table.clone() });
+        };
+        if self.dialect().ddl_in_transaction() {
+            self.alter(&now, &intent.kind).await?;
+            self.pass("change: the DDL, inside the transaction")?;
+        }
+        let rendered = Rendered::new(table, &statements(&now, &intent.kind))?;
+        let appended = self.append(meta, &rendered, &intent.author).await?;
+        match &intent.kind {
+            IntentKind::Drop => {
+                self.remove_record(ACTION, table).await?;
+                self.forget_limit(table).await?;
+            }
+            IntentKind::Create => {}
+            IntentKind::AddColumns(columns) => now.schema = widened(&now.schema, columns)?,
+        }
+        if intent.kind != IntentKind::Drop {
+            now.schema_seq = appended.last.seq;
+            now.intent = None;
+            self.put_record(ACTION, &now).await?;
+        }
+        self.pass("change: the registry was written")?;
+        Ok(Applied { mark: appended.mark(), schema_seq: appended.last.seq })
+    }
+
+    /// Takes the intent back: the table is as it was before.
+    async fn withdraw(&mut self, record: &TableRecord, fence: Fence) -> Result<(), Error> {
+        let intent = intent(record)?;
+        self.begin_locked(fence).await?;
+        let result = self.remove_intent(record.schema.table(), intent).await;
+        self.end(WITHDRAW, result).await
+    }
+
+    async fn remove_intent(&mut self, table: &LdbTable, intent: &Intent) -> Result<(), Error> {
+        let Some(mut now) = self.record(table).await? else { return Ok(()) };
+        if now.intent.as_ref().is_none_or(|now| now.id != intent.id) {
+            return Ok(());
+        }
+        match intent.kind {
+            IntentKind::Create => self.remove_record(WITHDRAW, table).await,
+            IntentKind::AddColumns(_) | IntentKind::Drop => {
+                now.intent = None;
+                self.put_record(WITHDRAW, &now).await
+            }
+        }
+    }
+
+    async fn forget_limit(&mut self, table: &LdbTable) -> Result<(), Error> {
+        let sql = "DELETE FROM max_table_sizes WHERE family_name = ? AND table_name = ?";
+        let name = [table.family().as_str().into(), table.table().as_str().into()];
+        self.execute(ACTION, sql, &name).await.map(|_| ())
+    }
+}
+
+fn intent(record: &TableRecord) -> Result<&Intent, Error> {
+    let corrupt = || Error::Corrupt { what: "an unfinished change without an intent".to_owned() };
+    record.intent.as_ref().ok_or_else(corrupt)
+}
+
+/// What the change is in the ledger: one entry, or one for each column.
+fn statements(record: &TableRecord, kind: &IntentKind) -> Vec<Statement> {
+    let table = || record.schema.table().clone();
+    match kind {
+        IntentKind::Create => vec![Statement::CreateTable(record.schema.clone())],
+        IntentKind::AddColumns(columns) => {
+            let add = |column| Statement::AddColumn { table: table(), column };
+            columns.iter().cloned().map(add).collect()
+        }
+        IntentKind::Drop => vec![Statement::DropTable(table())],
+    }
+}

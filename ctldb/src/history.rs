@@ -1,0 +1,82 @@
+//! What an administrator does to the ledger as a whole: a new history after a restore, a new reign, a skipped entry.
+
+use ledger::{History, Seq};
+
+use crate::append::{cut, now};
+use crate::session::Session;
+use crate::{Author, CtlDb, Epoch, Error, Fence, Meta};
+
+const NEW_HISTORY: &str = "start a new history";
+const WIN: &str = "raise the operator's epoch";
+const SKIP: &str = "skip a ledger entry";
+
+impl CtlDb {
+    /// Begins the reign of an operator: whoever reigned before may no longer write.
+    ///
+    /// # Errors
+    /// ctldb is away or not migrated.
+    pub async fn win_epoch(&self) -> Result<Epoch, Error> {
+        let mut session = self.session().await?;
+        let meta = session.begin_locked(Fence::Open).await?;
+        let epoch = Epoch::new(meta.epoch.get() + 1);
+        let sql = "UPDATE ctlstore_meta SET epoch = epoch + 1 WHERE id = 1";
+        let result = session.execute(WIN, sql, &[]).await.map(|_| epoch);
+        session.end(WIN, result).await
+    }
+
+    /// Starts a new history after a restore: the next entry comes above `above` and above all that is there. Copies at
+    /// or below the last entry follow on, others begin anew.
+    ///
+    /// # Errors
+    /// ctldb is away or not migrated.
+    pub async fn new_history(&self, above: Seq, author: &Author) -> Result<History, Error> {
+        let mut session = self.session().await?;
+        let meta = session.begin_locked(Fence::Open).await?;
+        let result = session.branch(&meta, above).await;
+        let history = session.end(NEW_HISTORY, result).await?;
+        tracing::warn!(
+            %history, parent = %meta.history, parent_seq = %meta.last_seq(), %above,
+            principal = author.principal, reason = author.reason, "a new history of the ledger begins"
+        );
+        Ok(history)
+    }
+
+    /// Lets agents apply an entry as empty: the way past one that they cannot apply.
+    ///
+    /// # Errors
+    /// ctldb is away or not migrated, or the entry is not in the ledger.
+    pub async fn skip(&self, seq: Seq, reason: &str, author: &Author) -> Result<(), Error> {
+        let mut session = self.session().await?;
+        session.begin_locked(Fence::Open).await?;
+        let result = session.insert_skip(seq, reason, author).await;
+        session.end(SKIP, result).await
+    }
+}
+
+impl Session {
+    async fn branch(&mut self, meta: &Meta, above: Seq) -> Result<History, Error> {
+        const SQL: &str = "UPDATE ctlstore_meta SET history = ?, last_seq = ?, parent_history = ?, parent_seq = ?, parent_chain = ? WHERE id = 1";
+        let history = History::Id(uuid::Uuid::new_v4());
+        let params = [
+            history.to_string().into(),
+            above.max(meta.last_seq()).to_i64().into(),
+            meta.history.to_string().into(),
+            meta.last_seq().to_i64().into(),
+            meta.chain().as_bytes().as_slice().into(),
+        ];
+        self.execute(NEW_HISTORY, SQL, &params).await?;
+        Ok(history)
+    }
+
+    async fn insert_skip(&mut self, seq: Seq, reason: &str, author: &Author) -> Result<(), Error> {
+        self.entry(seq).await?.ok_or(Error::SeqNotFound(seq))?;
+        let sql = "REPLACE INTO ctlstore_skips (seq, reason, principal, at) VALUES (?, ?, ?, ?)";
+        let params = [
+            seq.to_i64().into(),
+            cut(reason, 1024).into(),
+            cut(&author.principal, 191).into(),
+            now().to_string().into(),
+        ];
+        self.execute(SKIP, sql, &params).await.map(|_| ())
+    }
+}

@@ -1,0 +1,215 @@
+//! The back end for MySQL and MariaDB: a bounded pool whose connections all have the same modes.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ledger::{MySqlUrl, Tls};
+use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions, MySqlRow, MySqlSslMode};
+use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Executor as _, MySql as Driver, MySqlPool, Row as _,
+    TypeInfo as _, ValueRef as _,
+};
+
+use crate::connection::{Backend, Connection, SqlRow, SqlValue};
+use crate::dialect::Dialect;
+use crate::mysql_fault::fault;
+use crate::{Fault, Options};
+
+/// What every connection is set to. The server cuts one that froze inside its transaction after `wait_timeout`, and so
+/// frees the ledger lock.
+const SETTINGS: &str = "SET NAMES utf8mb4; \
+    SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_BACKSLASH_ESCAPES', \
+    time_zone = '+00:00', autocommit = 1, innodb_lock_wait_timeout = 5, lock_wait_timeout = 5, \
+    wait_timeout = 10, net_read_timeout = 10, net_write_timeout = 10; \
+    SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+
+/// Shorter than `wait_timeout`, so that idle connections end by our hand.
+const IDLE: Duration = Duration::from_secs(6);
+
+/// DDL gives up soon, for behind it everybody waits who wants the table.
+const SCHEMA_LOCK: &str = "SET SESSION lock_wait_timeout = 2";
+const GET_LOCK: &str = "SELECT GET_LOCK(CONCAT('ctlstore:', LEFT(SHA2(DATABASE(), 256), 40)), 10)";
+
+pub(crate) struct MySql {
+    connect: MySqlConnectOptions,
+    pool_options: MySqlPoolOptions,
+    // Made by the first call: a pool starts a task, for which there must be a runtime.
+    pool: OnceLock<MySqlPool>,
+}
+
+struct MySqlConnection {
+    raw: Option<PoolConnection<Driver>>,
+    /// It holds the schema lock and has settings of its own; nobody else may get it.
+    holds_schema_lock: bool,
+}
+
+impl MySql {
+    pub(crate) fn new(url: &MySqlUrl, options: &Options) -> Self {
+        let MySqlUrl { host, port, user, password, database, tls, ca_file } = url;
+        let mut connect = MySqlConnectOptions::new()
+            .host(host)
+            .port(*port)
+            .username(user)
+            .database(database)
+            .ssl_mode(ssl_mode(*tls))
+            .charset("utf8mb4")
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .timezone(None)
+            .statement_cache_capacity(256)
+            // Statements hold rows of users, which belong in no log.
+            .disable_statement_logging();
+        if !password.is_empty() {
+            connect = connect.password(password);
+        }
+        if let Some(file) = ca_file {
+            connect = connect.ssl_ca(file);
+        }
+        let pool_options = MySqlPoolOptions::new()
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.connect_timeout)
+            .idle_timeout(IDLE)
+            .test_before_acquire(true)
+            .after_connect(|connection, _| {
+                Box::pin(
+                    async move { connection.execute(sqlx::raw_sql(SETTINGS)).await.map(|_| ()) },
+                )
+            });
+        Self { connect, pool_options, pool: OnceLock::new() }
+    }
+}
+
+fn ssl_mode(tls: Tls) -> MySqlSslMode {
+    match tls {
+        Tls::Disabled => MySqlSslMode::Disabled,
+        Tls::Preferred => MySqlSslMode::Preferred,
+        Tls::Required => MySqlSslMode::Required,
+        Tls::VerifyCa => MySqlSslMode::VerifyCa,
+        Tls::VerifyIdentity => MySqlSslMode::VerifyIdentity,
+    }
+}
+
+#[async_trait]
+impl Backend for MySql {
+    async fn connect(&self) -> Result<Box<dyn Connection>, Fault> {
+        let pool = self
+            .pool
+            .get_or_init(|| self.pool_options.clone().connect_lazy_with(self.connect.clone()));
+        // Whatever keeps us from connecting, a wrong password too, may be repaired outside.
+        let raw = pool.acquire().await.map_err(|error| Fault::Away(error.into()))?;
+        Ok(Box::new(MySqlConnection { raw: Some(raw), holds_schema_lock: false }))
+    }
+}
+
+impl MySqlConnection {
+    fn raw(&mut self) -> &mut sqlx::MySqlConnection {
+        self.raw.as_mut().expect("BUG: only drop and release take the connection")
+    }
+
+    /// Without parameters and without a prepared statement, which not every statement can be.
+    async fn plain(&mut self, sql: &str) -> Result<u64, Fault> {
+        let done = self.raw().execute(sqlx::raw_sql(AssertSqlSafe(sql))).await;
+        done.map(|result| result.rows_affected()).map_err(fault)
+    }
+}
+
+#[async_trait]
+impl Connection for MySqlConnection {
+    fn dialect(&self) -> Dialect {
+        Dialect::MySql
+    }
+
+    async fn execute(&mut self, sql: &str, params: &[SqlValue]) -> Result<u64, Fault> {
+        if params.is_empty() {
+            return self.plain(sql).await;
+        }
+        let done = self.raw().execute(bound(sql, params)).await;
+        done.map(|result| result.rows_affected()).map_err(fault)
+    }
+
+    async fn query(&mut self, sql: &str, params: &[SqlValue]) -> Result<Vec<SqlRow>, Fault> {
+        let rows = self.raw().fetch_all(bound(sql, params)).await.map_err(fault)?;
+        let read = |row: &MySqlRow| {
+            let values = (0..row.len()).map(|index| value(row, index));
+            values.collect::<Result<_, sqlx::Error>>().map(SqlRow)
+        };
+        let rows: Result<_, _> = rows.iter().map(read).collect();
+        rows.map_err(fault)
+    }
+
+    async fn begin(&mut self) -> Result<(), Fault> {
+        self.plain("START TRANSACTION").await.map(|_| ())
+    }
+
+    async fn commit(&mut self) -> Result<(), Fault> {
+        self.plain("COMMIT").await.map(|_| ())
+    }
+
+    async fn rollback(&mut self) -> Result<(), Fault> {
+        self.plain("ROLLBACK").await.map(|_| ())
+    }
+
+    async fn lock_schema(&mut self) -> Result<bool, Fault> {
+        self.holds_schema_lock = true;
+        self.plain(SCHEMA_LOCK).await?;
+        let rows = self.query(GET_LOCK, &[]).await?;
+        Ok(rows.first().is_some_and(|row| row.0.first() == Some(&SqlValue::Int(1))))
+    }
+
+    fn release(mut self: Box<Self>) {
+        if !self.holds_schema_lock {
+            // Dropped by itself, it goes back to the pool.
+            drop(self.raw.take());
+        }
+    }
+}
+
+impl Drop for MySqlConnection {
+    fn drop(&mut self) {
+        if let Some(raw) = self.raw.take() {
+            // Out of the pool and closed: the server rolls back and frees the locks.
+            drop(raw.detach());
+        }
+    }
+}
+
+fn bound(sql: &str, params: &[SqlValue]) -> Query<'static, Driver, MySqlArguments> {
+    let query = sqlx::query(AssertSqlSafe(sql));
+    params.iter().fold(query, |query, param| match param {
+        SqlValue::Null => query.bind(None::<i64>),
+        SqlValue::Int(int) => query.bind(*int),
+        SqlValue::Real(real) => query.bind(*real),
+        SqlValue::Text(text) => query.bind(text.clone()),
+        SqlValue::Bytes(bytes) => query.bind(bytes.clone()),
+    })
+}
+
+fn value(row: &MySqlRow, index: usize) -> Result<SqlValue, sqlx::Error> {
+    let raw = row.try_get_raw(index)?;
+    if raw.is_null() {
+        return Ok(SqlValue::Null);
+    }
+    let info = raw.type_info().into_owned();
+    match info.name() {
+        "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" | "YEAR" => {
+            row.try_get_unchecked(index).map(SqlValue::Int)
+        }
+        name if name.ends_with(" UNSIGNED") => {
+            let number: u64 = row.try_get_unchecked(index)?;
+            i64::try_from(number)
+                .map(SqlValue::Int)
+                .map_err(|error| sqlx::Error::Decode(error.into()))
+        }
+        "FLOAT" | "DOUBLE" => row.try_get_unchecked(index).map(SqlValue::Real),
+        "CHAR" | "VARCHAR" | "TINYTEXT" | "TEXT" | "MEDIUMTEXT" | "LONGTEXT" | "ENUM" => {
+            row.try_get_unchecked(index).map(SqlValue::Text)
+        }
+        "BINARY" | "VARBINARY" | "TINYBLOB" | "BLOB" | "MEDIUMBLOB" | "LONGBLOB" => {
+            row.try_get_unchecked(index).map(SqlValue::Bytes)
+        }
+        other => Err(sqlx::Error::Decode(format!("column {index} has the type {other}").into())),
+    }
+}

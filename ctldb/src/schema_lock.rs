@@ -1,0 +1,19 @@
+//! The one lock under which tables are made, changed and dropped. It belongs to a connection and ends with it.
+
+use crate::session::Session;
+use crate::{CtlDb, Error, Fault};
+
+impl CtlDb {
+    /// A connection that holds the schema lock. It serves the whole change and is closed after it.
+    pub(crate) async fn schema_session(&self, action: &'static str) -> Result<Session, Error> {
+        let mut session = self.session().await?;
+        match session.lock_schema().await {
+            Ok(true) => Ok(session),
+            Ok(false) => {
+                let busy = "another connection holds the schema lock and is changing a table";
+                Err(Error::Contended { action, source: Fault::Contention(busy.into()) })
+            }
+            Err(fault) => Err(Error::statement(action, fault)),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Writers: their secrets (as hashes), their cookies, and what they wrote last.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ledger::{FamilyName, Seq, WriterName};
+
+use crate::connection::SqlRow;
+use crate::session::Session;
+use crate::{Created, Credentials, CtlDb, Error, Fault, Fence, MAX_COOKIE_BYTES, Secret, meta};
+
+/// What ctldb knows of a writer.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    /// Set by its last batch or by [`CtlDb::set_cookie`].
+    pub(crate) cookie: Vec<u8>,
+    /// The only families that it may write; `None`: all.
+    families: Option<Vec<FamilyName>>,
+    /// The digest of its last batch's statements.
+    pub(crate) last_digest: Option<Vec<u8>>,
+    /// That batch's last sequence.
+    pub(crate) last_seq: Option<Seq>,
+}
+
+/// The original's: a SHA-256 HMAC that a slip made constant. It makes a new writer read its cookie before it can check it.
+const INITIAL_COOKIE: [u8; 32] = [
+    0x6b, 0xef, 0xc8, 0xb8, 0x48, 0x8c, 0xab, 0xe3, 0x3b, 0x1d, 0x0c, 0xe7, 0x2d, 0xd4, 0x82, 0x32,
+    0x13, 0xc4, 0x38, 0x9f, 0x29, 0xe4, 0xac, 0x71, 0x8a, 0x51, 0x6c, 0xb5, 0x0a, 0x93, 0xb8, 0x92,
+];
+
+const ACTION: &str = "look up a writer";
+const REGISTER: &str = "register a writer";
+const SET_COOKIE: &str = "set a writer's cookie";
+
+impl CtlDb {
+    /// Registers a writer. Doing it again with the same secret changes nothing.
+    ///
+    /// # Errors
+    /// ctldb is away or not migrated, the writer exists with another secret, or the secret's length is impossible.
+    pub async fn register_writer(
+        &self,
+        writer: &WriterName,
+        secret: &Secret,
+    ) -> Result<Created, Error> {
+        secret.check_length()?;
+        let mut session = self.session().await?;
+        session.begin_locked(Fence::Open).await?;
+        let result = session.register(writer, secret).await;
+        session.end(REGISTER, result).await
+    }
+
+    /// The writer's cookie.
+    ///
+    /// # Errors
+    /// ctldb is away or not migrated, or the credentials are wrong.
+    pub async fn cookie(&self, credentials: &Credentials) -> Result<Vec<u8>, Error> {
+        Ok(self.session().await?.authenticate(credentials).await?.cookie)
+    }
+
+    /// Sets the writer's cookie, whatever it was.
+    ///
+    /// # Errors
+    /// ctldb is away or not migrated, the credentials are wrong, or the cookie is too long.
+    pub async fn set_cookie(&self, credentials: &Credentials, cookie: &[u8]) -> Result<(), Error> {
+        check_cookie_length(cookie)?;
+        let mut session = self.session().await?;
+        // Before the ledger lock: who has no credentials does not hold up those who have.
+        session.authenticate(credentials).await?;
+        session.begin_locked(Fence::Open).await?;
+        let result = session.overwrite_cookie(credentials, cookie).await;
+        session.end(SET_COOKIE, result).await
+    }
+}
+
+pub(crate) fn check_cookie_length(cookie: &[u8]) -> Result<(), Error> {
+    match cookie.len() {
+        bytes if bytes > MAX_COOKIE_BYTES => Err(Error::CookieTooLong { bytes }),
+        _ => Ok(()),
+    }
+}
+
+impl Session {
+    /// Is it the writer that it says it is?
+    pub(crate) async fn authenticate(&mut self, who: &Credentials) -> Result<Writer, Error> {
+        const SQL: &str = "SELECT m.secret, m.cookie, w.families_json, w.last_digest, w.last_seq FROM mutators m LEFT JOIN ctlstore_writers w ON w.writer = m.writer WHERE m.writer = ?";
+        let rows = self.query(ACTION, SQL, &[who.writer.as_str().into()]).await?;
+        let row = rows.first().ok_or(Error::WriterNotFound)?;
+        if !who.secret.matches(row.text(0)?) {
+            return Err(Error::WriterNotFound);
+        }
+        let families = row.optional(2, SqlRow::text)?.map(|text| {
+            serde_json::from_str(text).map_err(|error| Error::Corrupt {
+                what: format!("families of writer {:?}: {error}", who.writer.as_str()),
+            })
+        });
+        let last_seq = row.optional(4, SqlRow::int)?.map(meta::seq);
+        Ok(Writer {
+            cookie: row.bytes(1)?.to_vec(),
+            families: families.transpose()?,
+            last_digest: row.optional(3, SqlRow::bytes)?.map(<[u8]>::to_vec),
+            last_seq: last_seq.transpose()?,
+        })
+    }
+
+    async fn register(&mut self, writer: &WriterName, secret: &Secret) -> Result<Created, Error> {
+        const INSERT: &str =
+            "INSERT INTO mutators (writer, secret, cookie, clock) VALUES (?, ?, ?, 0)";
+        let name = || writer.as_str().into();
+        let cookie = STANDARD.encode([writer.as_str().as_bytes(), &INITIAL_COOKIE].concat());
+        let params = [name(), secret.hash().into(), cookie.as_bytes().into()];
+        match self.run(INSERT, &params).await {
+            Ok(_) => {}
+            Err(Fault::Duplicate(_)) => {
+                let credentials = Credentials { writer: writer.clone(), secret: secret.clone() };
+                return match self.authenticate(&credentials).await {
+                    Ok(_) => Ok(Created::AlreadyThere),
+                    Err(Error::WriterNotFound) => Err(Error::WriterExists(writer.clone())),
+                    Err(error) => Err(error),
+                };
+            }
+            Err(fault) => return Err(Error::bookkeeping(REGISTER, fault)),
+        }
+        self.pass("register: the writer was written")?;
+        let sql = "REPLACE INTO ctlstore_writers (writer) VALUES (?)";
+        self.execute(REGISTER, sql, &[name()]).await?;
+        Ok(Created::New)
+    }
+
+    async fn overwrite_cookie(&mut self, who: &Credentials, cookie: &[u8]) -> Result<(), Error> {
+        let writer = || who.writer.as_str().into();
+        let sql = "UPDATE mutators SET cookie = ?, clock = clock + 1 WHERE writer = ?";
+        self.execute(SET_COOKIE, sql, &[cookie.into(), writer()]).await?;
+        self.pass("set cookie: the cookie was written")?;
+        // This cookie came with no batch, so no batch is a repetition of it.
+        let sql = "UPDATE ctlstore_writers SET last_digest = NULL WHERE writer = ?";
+        self.execute(SET_COOKIE, sql, &[writer()]).await.map(|_| ())
+    }
+
+    /// Stores what a batch leaves behind for its writer.
+    pub(crate) async fn remember_batch(
+        &mut self,
+        writer: &WriterName,
+        cookie: Option<&[u8]>,
+        (digest, last): (&[u8], Seq),
+    ) -> Result<(), Error> {
+        const ACTION: &str = "remember a writer's batch";
+        let name = || writer.as_str().into();
+        if let Some(cookie) = cookie {
+            let sql = "UPDATE mutators SET cookie = ?, clock = clock + 1 WHERE writer = ?";
+            self.execute(ACTION, sql, &[cookie.into(), name()]).await?;
+            self.pass("mutate: the cookie was written")?;
+        }
+        let params = [digest.into(), last.to_i64().into(), name()];
+        let sql = "UPDATE ctlstore_writers SET last_digest = ?, last_seq = ? WHERE writer = ?";
+        if self.execute(ACTION, sql, &params).await? == 0 {
+            let sql =
+                "INSERT INTO ctlstore_writers (last_digest, last_seq, writer) VALUES (?, ?, ?)";
+            self.execute(ACTION, sql, &params).await?;
+        }
+        self.pass("mutate: the batch was remembered")
+    }
+}
+
+impl Writer {
+    pub(crate) fn check_family(&self, who: &WriterName, family: &FamilyName) -> Result<(), Error> {
+        match &self.families {
+            Some(families) if !families.contains(family) => {
+                Err(Error::WriterBound { writer: who.clone(), family: family.clone() })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
