@@ -1,0 +1,106 @@
+//! Who calls: the request's id, where it came from, and why it was made.
+
+use std::net::SocketAddr;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
+use ctldb::Author;
+use ledger::WriterName;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::auth::Principal;
+use crate::error::{Code, Error};
+
+/// Header with the id of a request; made when it is absent, and given back.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Header with the reason of a change, kept with it.
+pub(crate) const REASON: &str = "ctlstore-reason";
+
+/// The longest that the record of changes keeps.
+const MAX_REQUEST_ID_BYTES: usize = 64;
+const MAX_REASON_CHARACTERS: usize = 1024;
+
+/// The address at the other end of the connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// What is known of a request before anyone looks into it.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) request_id: String,
+    pub(crate) source_address: String,
+}
+
+/// Who makes a change, as far as the request tells.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    origin: Origin,
+    /// The admin, on admin routes.
+    principal: Option<Principal>,
+    reason: Option<String>,
+}
+
+impl Origin {
+    pub(crate) fn of(headers: &HeaderMap, peer: Option<&Peer>) -> Self {
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        let given = given.filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID_BYTES);
+        Self {
+            request_id: given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
+            source_address: peer
+                .map_or_else(String::new, |peer| peer.0.ip().to_canonical().to_string()),
+        }
+    }
+}
+
+impl Caller {
+    /// As an admin.
+    pub(crate) fn admin(self) -> Author {
+        let principal = self.principal.expect("BUG: admin routes have a principal");
+        self.origin.author(None, principal.0, self.reason)
+    }
+
+    /// As a writer that showed its secret.
+    pub(crate) fn writer(self, writer: WriterName) -> Author {
+        let principal = writer.to_string();
+        self.origin.author(Some(writer), principal, self.reason)
+    }
+}
+
+impl Origin {
+    fn author(
+        self,
+        writer: Option<WriterName>,
+        principal: String,
+        reason: Option<String>,
+    ) -> Author {
+        let Self { request_id, source_address } = self;
+        Author { writer, principal, source_address, request_id, reason }
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
+        let origin = parts.extensions.get::<Origin>().cloned();
+        Ok(Self {
+            origin: origin.expect("BUG: every request passes through the observer"),
+            principal: parts.extensions.get::<Principal>().cloned(),
+            reason: reason(&parts.headers)?,
+        })
+    }
+}
+
+fn reason(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let Some(value) = headers.get(REASON) else { return Ok(None) };
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) if text.chars().count() <= MAX_REASON_CHARACTERS => Ok(Some(text.to_owned())),
+        Ok(_) | Err(_) => Err(Error::new(
+            Code::HeaderInvalid,
+            format!("header {REASON} takes at most {MAX_REASON_CHARACTERS} characters of UTF-8"),
+        )
+        .field(REASON)),
+    }
+}

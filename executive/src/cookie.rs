@@ -1,0 +1,43 @@
+//! `GET` and `POST /cookie`: the bytes that a writer keeps with us, to know where in its own source it stands.
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+
+use crate::app::App;
+use crate::auth::credentials;
+use crate::body;
+use crate::error::{Code, Error};
+
+/// The cookie as it is.
+pub(crate) async fn get(
+    State(app): State<App>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Error> {
+    let credentials = credentials(&headers)?;
+    let cookie = app.ask(app.db.cookie(&credentials)).await.map_err(not_found)?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], cookie))
+}
+
+/// Replaces the cookie, whatever it was.
+pub(crate) async fn set(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<StatusCode, Error> {
+    let credentials = credentials(&headers)?;
+    let cookie: Bytes = body::read(body, app.timeout).await?;
+    let db = app.db.clone();
+    let change = async move { db.set_cookie(&credentials, &cookie).await };
+    app.carry_out(change).await?.map_err(|error| not_found(error.into()))?;
+    Ok(StatusCode::OK)
+}
+
+/// Here, the original answers 404 to an unknown writer and to a wrong secret alike.
+fn not_found(error: Error) -> Error {
+    match error.code() {
+        Code::WriterUnauthorized => Error::new(Code::WriterNotFound, "Writer not found"),
+        _ => error,
+    }
+}

@@ -1,0 +1,162 @@
+//! `POST /families/{f}/mutations`: a batch of rows to write and to delete, all of it or nothing.
+//!
+//! The way of a batch: the writer shows its secret, the body becomes an [`Order`], the order is read against the
+//! schemas of its tables, and only then ctldb hears of it and takes the ledger lock. There the secret, the cookie and
+//! the schemas are checked once more, for only what is read under the lock counts.
+
+pub(crate) mod decode;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use ctldb::{Author, Batch, Committed, Credentials, Error as DbError, TableMutation};
+use ledger::{FamilyName, LdbTable, Mutation};
+
+use crate::answer::Written;
+use crate::app::App;
+use crate::body;
+use crate::caller::Caller;
+use crate::catalog::Freshness;
+use crate::error::{Code, Error};
+use crate::path::Segments;
+use decode::{Decoded, Order, Unknown};
+
+/// Header of an answer: the columns that no table has, whose values were passed over.
+pub(crate) const IGNORED: HeaderName = HeaderName::from_static("ctlstore-ignored");
+/// Header of a request: `true` refuses such values.
+pub(crate) const STRICT: &str = "ctlstore-strict";
+/// Header of an answer: the batch had been committed before, and nothing was written now.
+pub(crate) const REPEATED: HeaderName = HeaderName::from_static("ctlstore-repeated");
+
+/// How often a batch is read again because a table changed under it.
+const MAX_ATTEMPTS: usize = 5;
+/// How many ignored columns an answer names.
+const MAX_NAMED: usize = 50;
+
+/// What a batch needs besides its values.
+struct Sender {
+    family: FamilyName,
+    credentials: Credentials,
+    author: Author,
+    unknown: Unknown,
+}
+
+/// Commits a batch.
+pub(crate) async fn mutate(
+    State(app): State<App>,
+    Segments(family): Segments<String>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let family = FamilyName::parse_folded(&family)?;
+    let unknown = strictness(&headers)?;
+    let credentials = match app.authenticate(&headers).await {
+        Ok(credentials) => credentials,
+        Err(refused) => {
+            body::discard(body).await;
+            return Err(refused);
+        }
+    };
+    let body = body::read(body, app.timeout).await?;
+    let order = Order::parse(&family, &body)?;
+    let author = caller.writer(credentials.writer.clone());
+    let sender = Sender { family, credentials, author, unknown };
+    let (committed, decoded) = commit(&app, &sender, &order).await?;
+    Ok(answer(&app, &order, &committed, &decoded))
+}
+
+/// Reads the order against the schemas and commits it; again with fresh schemas when they turn out to be stale.
+async fn commit(
+    app: &App,
+    sender: &Sender,
+    order: &Order<'_>,
+) -> Result<(Committed, Decoded), Error> {
+    let mut freshness = Freshness::Cached;
+    let mut moved: Option<LdbTable> = None;
+    for _ in 0..MAX_ATTEMPTS {
+        let schemas = app.catalog.schemas(&app.db, &sender.family, order.tables(), freshness);
+        let schemas = app.ask(schemas).await?;
+        let decoded = match order.decode(&schemas, sender.unknown) {
+            Ok(decoded) => decoded,
+            Err(refused) if freshness == Freshness::Fresh => return Err(refused.into()),
+            // The table may have got the column since.
+            Err(_) => {
+                freshness = Freshness::Fresh;
+                continue;
+            }
+        };
+        let batch = sender.batch(order, &decoded);
+        let db = app.db.clone();
+        match app.carry_out(async move { db.mutate(&batch).await }).await? {
+            Ok(committed) => return Ok((committed, decoded)),
+            Err(DbError::SchemaMoved(table) | DbError::TableNotFound(table)) => {
+                moved = Some(table);
+                freshness = Freshness::Fresh;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(DbError::SchemaMoved(moved.expect("BUG: only a moved table leads here")).into())
+}
+
+impl Sender {
+    fn batch(&self, order: &Order<'_>, decoded: &Decoded) -> Batch {
+        let mutations = decoded.mutations.iter().cloned();
+        Batch {
+            family: self.family.clone(),
+            credentials: self.credentials.clone(),
+            cookie: order.cookie.clone(),
+            check_cookie: order.check_cookie.clone(),
+            mutations: mutations
+                .map(|(schema, mutation)| TableMutation { schema, mutation })
+                .collect(),
+            author: self.author.clone(),
+        }
+    }
+}
+
+fn answer(app: &App, order: &Order<'_>, committed: &Committed, decoded: &Decoded) -> Response {
+    let Committed { mark, repeated, .. } = *committed;
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let is_delete = |mutation: &Mutation| matches!(mutation, Mutation::Delete(_));
+    let deletes = decoded.mutations.iter().filter(|(_, mutation)| is_delete(mutation)).count();
+    app.metrics.received(count(order.values()), decoded.ignored_values);
+    app.metrics.committed(count(decoded.mutations.len() - deletes), count(deletes), repeated);
+    app.metrics.wrote(mark.seq);
+
+    let mut response = Written(Some(mark)).into_response();
+    let headers = response.headers_mut();
+    if let Some(ignored) = ignored(decoded) {
+        headers.insert(IGNORED, ignored);
+    }
+    if repeated {
+        headers.insert(REPEATED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// `flags.colour, flags.size`, or with many: the first of them and `+7`.
+fn ignored(decoded: &Decoded) -> Option<HeaderValue> {
+    let names = decoded.ignored.iter().take(MAX_NAMED);
+    let mut names: Vec<_> = names.map(|(table, column)| format!("{table}.{column}")).collect();
+    match decoded.ignored.len() {
+        0 => return None,
+        count if count > MAX_NAMED => names.push(format!("+{}", count - MAX_NAMED)),
+        _ => {}
+    }
+    Some(HeaderValue::from_str(&names.join(", ")).expect("BUG: names are plain ASCII"))
+}
+
+fn strictness(headers: &HeaderMap) -> Result<Unknown, Error> {
+    match headers.get(STRICT).map(HeaderValue::as_bytes) {
+        None => Ok(Unknown::Ignore),
+        Some(value) if value.eq_ignore_ascii_case(b"false") => Ok(Unknown::Ignore),
+        Some(value) if value.eq_ignore_ascii_case(b"true") => Ok(Unknown::Refuse),
+        Some(_) => {
+            let text = format!("header {STRICT} is neither true nor false");
+            Err(Error::new(Code::HeaderInvalid, text).field(STRICT))
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! The table of good and bad requests: what they decode to, or the answer that they get.
+
+use std::fmt::Write;
+
+use expect_test::{Expect, expect};
+use ledger::{Column, ColumnType};
+
+use super::*;
+
+fn family() -> FamilyName {
+    FamilyName::parse("billing").unwrap()
+}
+
+/// `rates`: every type, key (region, tier); `flags`: one integer key.
+fn schemas() -> Schemas {
+    let table = |name: &str, columns: &[(&str, ColumnType)], key: &[&str]| {
+        let table = LdbTable::new(family(), TableName::parse(name).unwrap()).unwrap();
+        let column = |&(name, column_type): &(&str, ColumnType)| Column {
+            name: ColumnName::parse(name).unwrap(),
+            column_type,
+        };
+        let key = key.iter().map(|name| ColumnName::parse(name).unwrap()).collect();
+        let columns = columns.iter().map(column).collect();
+        let schema = TableSchema::new(table.clone(), columns, key).unwrap();
+        (table, Arc::new(schema))
+    };
+    let rates = [
+        ("region", ColumnType::String),
+        ("tier", ColumnType::Integer),
+        ("price", ColumnType::Decimal),
+        ("note", ColumnType::Text),
+        ("icon", ColumnType::Binary),
+        ("tag", ColumnType::ByteString),
+    ];
+    let flags = [("id", ColumnType::Integer), ("name", ColumnType::String)];
+    [table("rates", &rates, &["tier", "region"]), table("flags", &flags, &["id"])].into()
+}
+
+type Cookie = Option<Vec<u8>>;
+
+fn decode(body: &str, unknown: Unknown) -> Result<(Decoded, Cookie, Cookie), Error> {
+    let order = Order::parse(&family(), body.as_bytes())?;
+    let decoded = order.decode(&schemas(), unknown)?;
+    Ok((decoded, order.cookie, order.check_cookie))
+}
+
+fn show(body: &str, unknown: Unknown) -> String {
+    let mut out = String::new();
+    match decode(body, unknown) {
+        Err(error) => {
+            let status = error.code().status().as_u16();
+            writeln!(out, "{status} {}: {error} {:?}", error.code().as_str(), error.blamed())
+                .unwrap();
+        }
+        Ok((decoded, cookie, check)) => {
+            for (schema, mutation) in &decoded.mutations {
+                writeln!(out, "{}", mutation.statement(schema)).unwrap();
+            }
+            if !decoded.ignored.is_empty() {
+                let ignored =
+                    decoded.ignored.iter().map(|(table, column)| format!("{table}.{column}"));
+                writeln!(out, "ignored {}", ignored.collect::<Vec<_>>().join(", ")).unwrap();
+            }
+            if cookie.is_some() || check.is_some() {
+                writeln!(out, "cookie {cookie:?} check {check:?}").unwrap();
+            }
+        }
+    }
+    out
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "an expectation is written in place")]
+fn check(body: &str, want: Expect) {
+    want.assert_eq(&show(body, Unknown::Ignore));
+}
+
+/// One mutation of `flags` with these values.
+fn flag(values: &str) -> String {
+    format!(r#"{{"mutations":[{{"table":"flags","values":{values}}}]}}"#)
+}
+
+/// An upsert of `rates` where one value is replaced.
+fn rate(column: &str, value: &str) -> String {
+    let all = [
+        ("region", "\"eu\""),
+        ("tier", "1"),
+        ("price", "1"),
+        ("note", "null"),
+        ("icon", "null"),
+        ("tag", "null"),
+    ];
+    let all = all.map(|(name, default)| {
+        format!("\"{name}\":{}", if name == column { value } else { default })
+    });
+    format!(r#"{{"mutations":[{{"table":"rates","values":{{{}}}}}]}}"#, all.join(","))
+}
+
+#[test]
+fn upserts_and_deletes_become_statements() {
+    check(
+        r#"{"cookie":"AQI=","check_cookie":"","mutations":[
+            {"table":"Rates","delete":false,"values":{"REGION":"it's","tier":9223372036854775807,"price":10.0,"note":"a\u0000b","icon":"AP8=","tag":""}},
+            {"table":"rates","delete":true,"values":{"tier":-9223372036854775808,"region":"","price":"whatever"}},
+            {"table":"flags","values":{"id":1e3,"name":true}}]}"#,
+        expect![[r#"
+            REPLACE INTO billing___rates ("region","tier","price","note","icon","tag") VALUES('it''s',9223372036854775807,10,x'610062',x'00ff',x'')
+            DELETE FROM billing___rates WHERE "tier" = -9223372036854775808 AND "region" = ''
+            REPLACE INTO billing___flags ("id","name") VALUES(1000,'1')
+            cookie Some([1, 2]) check Some([])
+        "#]],
+    );
+}
+
+#[test]
+fn absent_and_null_are_alike_as_in_the_original() {
+    let want = "REPLACE INTO billing___flags (\"id\",\"name\") VALUES(1,NULL)\n";
+    for body in [
+        r#"{"mutations":[{"table":"flags","values":{"id":1,"name":null}}]}"#,
+        r#"{"cookie":null,"check_cookie":null,"other":[{}],"MUTATIONS":[{"Table":"FLAGS","DELETE":null,"Values":{"ID":1,"Name":null}}]}"#,
+    ] {
+        assert_eq!(show(body, Unknown::Ignore), want);
+    }
+}
+
+#[test]
+fn bodies_that_are_no_request() {
+    check(
+        "",
+        expect![[r#"
+        400 json_invalid: JSON Error: EOF while parsing a value at line 1 column 0 None
+    "#]],
+    );
+    check(
+        "{\"mutations\":[",
+        expect![[r#"
+        400 json_invalid: JSON Error: EOF while parsing a list at line 1 column 14 None
+    "#]],
+    );
+    check(
+        "[]",
+        expect![[r#"
+            400 json_invalid: JSON Error: invalid type: sequence, expected an object at line 1 column 2 None
+        "#]],
+    );
+    check(
+        "{\"mutations\":[{}]} x",
+        expect![[r#"
+        400 json_invalid: JSON Error: trailing characters at line 1 column 20 None
+    "#]],
+    );
+    check(
+        "null",
+        expect![[r#"
+        400 no_mutations: no mutations, send at least one Some("mutations")
+    "#]],
+    );
+    check(
+        r#"{"mutations":[]}"#,
+        expect![[r#"
+        400 no_mutations: no mutations, send at least one Some("mutations")
+    "#]],
+    );
+    check(
+        r#"{"mutations":{}}"#,
+        expect![[r#"
+        400 json_invalid: JSON Error: mutations: invalid type: map, expected a sequence at line 1 column 0 Some("mutations")
+    "#]],
+    );
+    check(
+        r#"{"mutations":[{"table":7}]}"#,
+        expect![[r#"
+        400 json_invalid: JSON Error: mutations[0].table: invalid type: integer `7`, expected a string at line 1 column 1 Some("mutations[0].table")
+    "#]],
+    );
+    check(
+        r#"{"mutations":[{"table":"flags","delete":"yes"}]}"#,
+        expect![[r#"
+        400 json_invalid: JSON Error: mutations[0].delete: invalid type: string "yes", expected a boolean at line 1 column 5 Some("mutations[0].delete")
+    "#]],
+    );
+    check(
+        r#"{"mutations":[{"table":"flags","values":[1]}]}"#,
+        expect![[r#"
+            400 json_invalid: JSON Error: mutations[0].values: invalid type: sequence, expected an object at line 1 column 1 Some("mutations[0].values")
+        "#]],
+    );
+    check(
+        &flag(r#"{"id":NaN}"#),
+        expect![[r#"
+        400 json_invalid: JSON Error: expected value at line 1 column 47 None
+    "#]],
+    );
+}
+
+#[test]
+fn a_hundred_mutations_are_the_most() {
+    let many = |count: usize| {
+        let line = r#"{"table":"flags","values":{"id":1,"name":"x"}}"#;
+        format!(r#"{{"mutations":[{}]}}"#, vec![line; count].join(","))
+    };
+    assert_eq!(decode(&many(100), Unknown::Ignore).unwrap().0.mutations.len(), 100);
+    check(
+        &many(101),
+        expect![[r#"
+        413 too_many_mutations: Number of requests exceeds maximum Some("mutations")
+    "#]],
+    );
+}
+
+#[test]
+fn cookies_are_base64_of_at_most_1024_bytes() {
+    let with = |cookie: &str| {
+        format!(
+            r#"{{"check_cookie":"{cookie}","mutations":[{{"table":"flags","delete":true,"values":{{"id":1}}}}]}}"#
+        )
+    };
+    check(
+        &with("!"),
+        expect![[r#"
+        400 value_invalid: check_cookie is not standard base64 with padding, encode the bytes so Some("check_cookie")
+    "#]],
+    );
+    check(
+        &with("AQI"),
+        expect![[r#"
+        400 value_invalid: check_cookie is not standard base64 with padding, encode the bytes so Some("check_cookie")
+    "#]],
+    );
+    check(
+        &with("AQ\\nI=\\r\\n"),
+        expect![[r#"
+        DELETE FROM billing___flags WHERE "id" = 1
+        cookie None check Some([1, 2])
+    "#]],
+    );
+    // 1024 bytes are 1368 characters; 1025 too.
+    assert!(decode(&with(&format!("{}AA==", "AAAA".repeat(341))), Unknown::Ignore).is_ok());
+    check(
+        &with(&format!("{}AAA=", "AAAA".repeat(341))),
+        expect![[r#"
+        400 cookie_too_long: Maximum cookie length is 1024 bytes Some("check_cookie")
+    "#]],
+    );
+}
+
+#[test]
+fn names_are_checked_and_folded() {
+    check(
+        r#"{"mutations":[{"table":"no__good","values":{}}]}"#,
+        expect![[r#"
+        400 name_invalid: mutation 0: table name "no__good" has forbidden characters: use lower-case letters, digits and single underscores, and begin with a letter Some("mutations[0].table")
+    "#]],
+    );
+    check(
+        r#"{"mutations":[{"values":{}}]}"#,
+        expect![[r#"
+        400 name_invalid: mutation 0: table name "" is too short: use at least 3 characters Some("mutations[0].table")
+    "#]],
+    );
+    check(
+        &flag(r#"{"id":1,"name":"x","so bad":1}"#),
+        expect![[r#"
+        400 name_invalid: mutation 0: column name "so bad" has forbidden characters: use lower-case letters, digits and underscores, and begin with a letter Some("mutations[0].values.so bad")
+    "#]],
+    );
+    check(
+        r#"{"mutations":[{"table":"flags","delete":true,"values":{"id":1}},{"table":"nowhere","values":{}}]}"#,
+        expect![[r#"
+        404 table_not_found: mutation 1: Table not found: nowhere Some("mutations[1].table")
+    "#]],
+    );
+}
+
+#[test]
+fn a_name_twice_counts_once_but_only_in_the_same_spelling() {
+    check(
+        &flag(r#"{"id":1,"name":"first","name":"last"}"#),
+        expect![[r#"
+        REPLACE INTO billing___flags ("id","name") VALUES(1,'last')
+    "#]],
+    );
+    check(
+        &flag(r#"{"id":1,"name":"first","Name":"last"}"#),
+        expect![[r#"
+        400 value_invalid: mutation 0: column "name" is there more than once in different case, send it once Some("mutations[0].values.name")
+    "#]],
+    );
+}
+
+#[test]
+fn unknown_columns_are_ignored_and_named_unless_strict() {
+    let body = r#"{"mutations":[
+        {"table":"flags","values":{"id":1,"name":"x","colour":[1],"Size":2}},
+        {"table":"flags","delete":true,"values":{"id":1,"colour":"red"}}]}"#;
+    check(
+        body,
+        expect![[r#"
+        REPLACE INTO billing___flags ("id","name") VALUES(1,'x')
+        DELETE FROM billing___flags WHERE "id" = 1
+        ignored flags.colour, flags.size
+    "#]],
+    );
+    expect![[r#"
+        400 column_unknown: mutation 0: table billing___flags has no column "colour", add it or leave it out Some("mutations[0].values.colour")
+    "#]]
+    .assert_eq(&show(body, Unknown::Refuse));
+}
+
+#[test]
+fn every_column_is_needed_and_keys_are_never_null() {
+    check(
+        &flag(r#"{"id":1}"#),
+        expect![[r#"
+            400 value_invalid: mutation 0: column "name" (String): missing, send a value (null is one, except in a key) Some("mutations[0].values.name")
+        "#]],
+    );
+    check(
+        &flag(r#"{"id":null,"name":"x"}"#),
+        expect![[r#"
+        400 value_invalid: mutation 0: column "id" (Integer): a key column cannot be null, send a value Some("mutations[0].values.id")
+    "#]],
+    );
+    check(
+        r#"{"mutations":[{"table":"rates","delete":true,"values":{"tier":1}}]}"#,
+        expect![[r#"
+            400 value_invalid: mutation 0: column "region" (String): missing, send a value (null is one, except in a key) Some("mutations[0].values.region")
+        "#]],
+    );
+}
+
+#[test]
+fn values_that_do_not_fit() {
+    let bad = |column, value: &str| match decode(&rate(column, value), Unknown::Ignore) {
+        Ok(ok) => panic!("{column} took {value}: {ok:?}"),
+        Err(error) => {
+            (error.code().as_str(), error.to_string(), error.blamed().unwrap().to_owned())
+        }
+    };
+    for (column, value, problem) in [
+        ("tier", "9223372036854775808", "beyond 64 bits"),
+        ("tier", "-9223372036854775809", "beyond 64 bits"),
+        ("tier", "1.5", "not a whole number"),
+        ("tier", "\"07\"", "not exactly an integer"),
+        ("tier", "{}", "an object is not possible"),
+        ("price", "1e999", "not a finite double"),
+        ("price", "\"NaN\"", "not a number"),
+        ("price", "\"inf\"", "not a number"),
+        ("region", "[1]", "an array is not possible"),
+        ("region", "\"\\ud800\"", "half of a surrogate pair"),
+        ("note", "{}", "an object is not possible"),
+        ("icon", "\"AQI\"", "not standard base64"),
+        ("icon", "\"_-==\"", "not standard base64"),
+        ("icon", "7", "a number is not possible"),
+        ("tag", "true", "true or false is not possible"),
+    ] {
+        let (code, message, field) = bad(column, value);
+        assert!(message.contains(problem), "{column} {value}: {message}");
+        assert_eq!((code, field), ("value_invalid", format!("mutations[0].values.{column}")));
+    }
+    let long = |count| format!("\"{}\"", "ü".repeat(count));
+    assert!(decode(&rate("region", &long(191)), Unknown::Ignore).is_ok());
+    assert!(bad("region", &long(192)).1.contains("more than 191 characters"));
+}

@@ -1,0 +1,102 @@
+//! `POST /writers/{w}`, and who of the writers has shown its secret.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use ctldb::{Credentials, Secret};
+use ledger::WriterName;
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::auth::{SECRET, credentials};
+use crate::body;
+use crate::error::{Code, Error};
+use crate::path::Segments;
+
+/// Registers a writer; the body is its secret. Registering it again with the same secret is no mistake.
+pub(crate) async fn register(
+    State(app): State<App>,
+    Segments(writer): Segments<String>,
+    body: Body,
+) -> Result<StatusCode, Error> {
+    let writer = WriterName::parse(&writer)?;
+    let body = body::read(body, app.timeout).await?;
+    let secret = Secret::from(presentable(&body)?.to_owned());
+    let db = app.db.clone();
+    app.carry_out(async move { db.register_writer(&writer, &secret).await }).await??;
+    Ok(StatusCode::OK)
+}
+
+/// A secret that no header can carry would lock its writer out for ever.
+fn presentable(secret: &[u8]) -> Result<&str, Error> {
+    let text = std::str::from_utf8(secret).ok();
+    let text = text.filter(|text| text.trim() == *text && !text.contains(|c: char| c.is_control()));
+    text.ok_or_else(|| {
+        Error::new(
+            Code::SecretInvalid,
+            format!("the secret cannot stand in the header {SECRET}: send UTF-8 without line breaks and without spaces around it"),
+        )
+    })
+}
+
+/// Writers that showed the right secret. It only keeps strangers from taking the ledger lock: ctldb checks the secret
+/// again, under the lock.
+#[derive(Debug, Default)]
+pub(crate) struct Known(Mutex<HashSet<[u8; 32]>>);
+
+impl Known {
+    const MAX: usize = 4096;
+
+    fn contains(&self, proof: &[u8; 32]) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(proof)
+    }
+
+    fn add(&self, proof: [u8; 32]) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Self::MAX {
+            known.clear();
+        }
+        known.insert(proof);
+    }
+}
+
+impl App {
+    /// The writer that the headers name, after a look at its secret.
+    pub(crate) async fn authenticate(&self, headers: &HeaderMap) -> Result<Credentials, Error> {
+        let credentials = credentials(headers)?;
+        let secret = headers.get(SECRET).map_or(&[][..], |value| value.as_bytes());
+        let proof: [u8; 32] = Sha256::new()
+            .chain_update(Sha256::digest(credentials.writer.as_str()))
+            .chain_update(secret)
+            .finalize()
+            .into();
+        if !self.known.contains(&proof) {
+            self.ask(self.db.cookie(&credentials)).await?;
+            self.known.add(proof);
+        }
+        Ok(credentials)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_must_fit_a_header() {
+        for good in ["secret", "two words", "grüße", "!\"#$%&'()"] {
+            assert_eq!(presentable(good.as_bytes()).unwrap(), good);
+        }
+        for bad in [&b"secret\n"[..], b" secret", b"sec\0ret", b"sec\xffret", b"a\tb"] {
+            let error = presentable(bad).unwrap_err();
+            assert_eq!(error.code(), Code::SecretInvalid);
+            assert!(
+                !error.to_string().contains("sec\u{0}")
+                    && error.to_string().contains("line breaks")
+            );
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The executive over a real socket, in front of a real ctldb: SQLite and MariaDB.
+
+mod auth;
+mod bodies;
+mod client;
+mod concurrency;
+mod ctldb_away;
+mod log;
+mod routes;
+mod server;
+mod shutdown;
+mod values;
