@@ -46,8 +46,8 @@ impl Daemon {
             .stdin(Stdio::null())
             .stdout(output.try_clone().context("share the server's log")?)
             .stderr(output);
-        let child =
-            spawn_from_keeper(command).with_context(|| format!("start {}", program.display()))?;
+        let child = spawn_from_keeper(command)
+            .with_context(|| format!("start {} through setpriv", program.display()))?;
         Ok(Self { child, program, log })
     }
 
