@@ -27,3 +27,33 @@ impl Entry {
         Digest::from_bytes(*hasher.finalize().as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::entry;
+
+    proptest! {
+        #[test]
+        fn every_part_of_an_entry_is_in_its_digest(entry in entry()) {
+            let Entry { seq, leader_ts, statement } = entry.clone();
+            let others = [
+                Entry { seq: seq.before(), ..entry.clone() },
+                Entry { leader_ts: LeaderTs::from_micros(leader_ts.as_micros() ^ 1), ..entry.clone() },
+                Entry { statement: statement.clone() + " ", ..entry.clone() },
+                Entry { statement: statement[1..].to_owned(), ..entry.clone() },
+            ];
+            for other in others {
+                prop_assert_ne!(other.digest(), entry.digest());
+            }
+        }
+
+        #[test]
+        fn an_entry_survives_json(entry in entry()) {
+            let json = serde_json::to_string(&entry).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Entry>(&json).unwrap(), entry);
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use crate::{ColumnName, Problem, TableSchema, Value, ValueError, coerce};
+use crate::{Column, ColumnName, Problem, TableSchema, Value, ValueError, coerce};
 
 /// A whole row: a value for each column, in the columns' order.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +33,7 @@ impl Row {
                 return Err(refuse(Problem::NullKey));
             }
         }
-        Ok(Self(values))
+        Ok(Self(values.into_iter().map(Value::normal).collect()))
     }
 
     /// Reads a row from JSON by column name. Values of other names are ignored.
@@ -108,10 +108,7 @@ impl Key {
     }
 }
 
-fn read(
-    column: &crate::Column,
-    json: &BTreeMap<ColumnName, &RawValue>,
-) -> Result<Value, ValueError> {
+fn read(column: &Column, json: &BTreeMap<ColumnName, &RawValue>) -> Result<Value, ValueError> {
     match json.get(&column.name) {
         Some(raw) => coerce(column, raw),
         None => Err(ValueError {
@@ -119,5 +116,112 @@ fn read(
             column_type: column.column_type,
             problem: Problem::Missing,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::testing::table;
+
+    const TABLE: &str = "v:Text a:Integer b:ByteString d:Decimal key(b,a)";
+
+    /// The object as the values of columns by name.
+    fn read<T>(
+        json: &str,
+        make: impl Fn(&TableSchema, &BTreeMap<ColumnName, &RawValue>) -> Result<T, ValueError>,
+    ) -> Result<T, ValueError> {
+        let json: BTreeMap<ColumnName, &RawValue> = serde_json::from_str(json).unwrap();
+        make(&table(TABLE).unwrap(), &json)
+    }
+
+    fn check_row(json: &str, expected: &Expect) {
+        expected.assert_eq(&match read(json, Row::from_json) {
+            Ok(row) => format!("{:?}", row.values()),
+            Err(error) => error.to_string(),
+        });
+    }
+
+    fn check_key(json: &str, expected: &Expect) {
+        expected.assert_eq(&match read(json, Key::from_json) {
+            Ok(key) => format!("{:?}", key.values()),
+            Err(error) => error.to_string(),
+        });
+    }
+
+    #[test]
+    fn a_row_has_a_value_for_each_column_in_their_order() {
+        check_row(
+            r#"{"d":1,"a":2,"b":"AQI=","v":"x"}"#,
+            &expect![[r#"[Text("x"), Integer(2), Bytes([1, 2]), Decimal(1.0)]"#]],
+        );
+        check_row(
+            r#"{"d":null,"a":2,"b":"","v":null}"#,
+            &expect!["[Null, Integer(2), Bytes([]), Null]"],
+        );
+        check_row(
+            r#"{"d":1,"a":2,"b":"AQI=","v":"x","other":[1]}"#,
+            &expect![[r#"[Text("x"), Integer(2), Bytes([1, 2]), Decimal(1.0)]"#]],
+        );
+        check_row(
+            r#"{"a":2,"b":"AQI=","v":"x"}"#,
+            &expect![[
+                r#"column "d" (Decimal): missing, send a value (null is one, except in a key)"#
+            ]],
+        );
+        check_row(
+            r#"{"d":"x","a":2,"b":"AQI=","v":"x"}"#,
+            &expect![[
+                r#"column "d" (Decimal): a string that is not a number is not possible here, send a number"#
+            ]],
+        );
+        check_row(
+            r#"{"d":1,"a":null,"b":"AQI=","v":"x"}"#,
+            &expect![[r#"column "a" (Integer): a key column cannot be null, send a value"#]],
+        );
+        check_row(
+            "{}",
+            &expect![[
+                r#"column "v" (Text): missing, send a value (null is one, except in a key)"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn a_key_has_a_value_for_each_key_column_in_the_keys_order() {
+        check_key(r#"{"a":2,"b":"AQI="}"#, &expect!["[Bytes([1, 2]), Integer(2)]"]);
+        check_key(r#"{"a":2,"b":"AQI=","v":[]}"#, &expect!["[Bytes([1, 2]), Integer(2)]"]);
+        check_key(
+            r#"{"a":2}"#,
+            &expect![[
+                r#"column "b" (ByteString): missing, send a value (null is one, except in a key)"#
+            ]],
+        );
+        check_key(
+            r#"{"a":2,"b":null}"#,
+            &expect![[r#"column "b" (ByteString): a key column cannot be null, send a value"#]],
+        );
+        check_key(
+            r#"{"a":2.5,"b":""}"#,
+            &expect![[r#"column "a" (Integer): not a whole number, send one without a fraction"#]],
+        );
+    }
+
+    #[test]
+    fn values_are_checked_in_order_of_the_columns() {
+        let schema = table(TABLE).unwrap();
+        let values =
+            vec![Value::Null, Value::Integer(1), Value::Bytes(vec![2]), Value::Decimal(-0.0)];
+        let row = Row::new(&schema, values.clone()).unwrap();
+        assert!(matches!(row.values()[3], Value::Decimal(zero) if zero.is_sign_positive()));
+        assert_eq!(row.key(&schema).values(), [Value::Bytes(vec![2]), Value::Integer(1)]);
+        let refusal = Row::new(&schema, values[..2].to_vec()).unwrap_err();
+        assert_eq!((refusal.column.as_str(), refusal.problem), ("b", Problem::Missing));
+        let refusal = Key::new(&schema, vec![Value::Integer(1)]).unwrap_err();
+        assert_eq!(refusal.column.as_str(), "b");
+        let refusal = Key::new(&schema, vec![Value::Bytes(vec![])]).unwrap_err();
+        assert_eq!((refusal.column.as_str(), refusal.problem), ("a", Problem::Missing));
     }
 }

@@ -3,11 +3,13 @@
 //! What they make is legal, and as nasty as is legal: quotes, NUL, characters that collations take for equal, the ends of
 //! the integers, denormal doubles, keys whose order is not that of the columns.
 
+mod check;
 mod value;
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
+pub use check::check_ledger_text;
 pub use value::{double, key, literal, mutation, read_back, row, text, value};
 
 use crate::{

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use ::url::Url;
+use ::url::{ParseError, Url};
 
 /// Where ctldb is.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,9 +27,10 @@ pub struct MySqlUrl {
     pub password: String,
     /// The database.
     pub database: String,
-    /// How the connection is secured.
+    /// How the connection is secured: `ssl-mode`. Where that is not given, [`Tls::VerifyCa`] if there is an `ssl-ca`,
+    /// else [`Tls::Preferred`].
     pub tls: Tls,
-    /// A file of certificates (PEM) to trust in place of the system's.
+    /// A file of certificates (PEM) to trust in place of the system's: `ssl-ca`.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -66,9 +67,9 @@ pub enum CtlDbUrlError {
         "the ctldb URL begins with neither mysql:// nor sqlite:, write mysql://USER:PASSWORD@HOST:3306/DATABASE or sqlite:PATH"
     )]
     Scheme,
-    /// No URL at all.
+    /// No URL at all, most often since the password has a special character.
     #[error(
-        "the ctldb URL cannot be read ({0}): percent-encode special characters of user and password, '#' as %23, '?' as %3F, '@' as %40, '/' as %2F"
+        "the ctldb URL cannot be read ({0}): percent-encode special characters of user and password, '#' as %23, '?' as %3F, '@' as %40, '/' as %2F, '%' as %25"
     )]
     Syntax(&'static str),
     /// A part is missing.
@@ -77,6 +78,9 @@ pub enum CtlDbUrlError {
     /// A parameter that is not ours.
     #[error("the ctldb URL has the unknown parameter {0:?}, known are ssl-mode and ssl-ca")]
     Parameter(String),
+    /// A port that is none.
+    #[error("the ctldb URL has a bad port, use a number from 1 to 65535")]
+    Port,
     /// An unknown way to secure the connection.
     #[error(
         "the ctldb URL has an unknown ssl-mode, use disabled, preferred, required, verify-ca or verify-identity"
@@ -99,15 +103,39 @@ impl CtlDbUrl {
                 Ok(CtlDbUrl::Sqlite(path.into()))
             };
         }
-        if !text.starts_with("mysql://") {
-            return Err(CtlDbUrlError::Scheme);
-        }
-        let url = Url::parse(text).map_err(|_| CtlDbUrlError::Syntax("bad syntax"))?;
-        if url.fragment().is_some() {
-            return Err(CtlDbUrlError::Syntax("it has a '#'"));
-        }
+        let rest = text.strip_prefix("mysql://").ok_or(CtlDbUrlError::Scheme)?;
+        check_special(rest)?;
+        let url = Url::parse(text).map_err(|error| match error {
+            ParseError::EmptyHost => CtlDbUrlError::Missing("host"),
+            ParseError::InvalidPort => CtlDbUrlError::Port,
+            _ => CtlDbUrlError::Syntax("bad syntax"),
+        })?;
         MySqlUrl::from_url(&url).map(CtlDbUrl::MySql)
     }
+}
+
+/// Finds special characters that should have been percent-encoded. Where one is, a part of the password would be taken
+/// for the host, the database or a parameter, and errors about those could repeat it.
+fn check_special(rest: &str) -> Result<(), CtlDbUrlError> {
+    let syntax = |what| Err(CtlDbUrlError::Syntax(what));
+    if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return syntax("it has white space or control characters inside");
+    }
+    if rest.contains('#') {
+        return syntax("it has a '#'");
+    }
+    let hexadecimal =
+        |code: &str| code.len() >= 2 && code.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    if !rest.split('%').skip(1).all(hexadecimal) {
+        return syntax("it has a '%' that two hexadecimal digits do not follow");
+    }
+    let Some((credentials, place)) = rest.split_once('@') else {
+        return Err(CtlDbUrlError::Missing("user"));
+    };
+    if credentials.contains(['/', '?']) {
+        return syntax("it has a '/' or '?' before the '@'");
+    }
+    if place.contains('@') { syntax("it has more than one '@'") } else { Ok(()) }
 }
 
 impl MySqlUrl {
@@ -120,30 +148,42 @@ impl MySqlUrl {
         if database.is_empty() || database.contains('/') {
             return Err(CtlDbUrlError::Missing("database"));
         }
-        let mut tls = Tls::Preferred;
-        let mut ca_file = None;
-        for (name, value) in url.query_pairs() {
-            match name.as_ref() {
-                "ssl-mode" => {
-                    let known = Tls::NAMES
-                        .iter()
-                        .find(|(name, _)| name.eq_ignore_ascii_case(&value.replace('_', "-")));
-                    tls = known.ok_or(CtlDbUrlError::SslMode)?.1;
-                }
-                "ssl-ca" => ca_file = Some(PathBuf::from(value.as_ref())),
-                other => return Err(CtlDbUrlError::Parameter(other.to_owned())),
-            }
-        }
+        let (mode, ca_file) = parameters(url.query().unwrap_or(""))?;
+        // Who names authorities to trust wants them asked.
+        let default = if ca_file.is_some() { Tls::VerifyCa } else { Tls::Preferred };
         Ok(Self {
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port: url.port().unwrap_or(3306),
+            host: decode(host.trim_matches(['[', ']']))?,
+            port: match url.port() {
+                Some(0) => return Err(CtlDbUrlError::Port),
+                Some(port) => port,
+                None => 3306,
+            },
             user: decode(user)?,
             password: decode(url.password().unwrap_or(""))?,
             database: decode(database)?,
-            tls,
+            tls: mode.unwrap_or(default),
             ca_file,
         })
     }
+}
+
+fn parameters(query: &str) -> Result<(Option<Tls>, Option<PathBuf>), CtlDbUrlError> {
+    let (mut mode, mut ca_file) = (None, None);
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = decode(value)?;
+        match name {
+            "ssl-mode" => {
+                let value = value.replace('_', "-");
+                let mut known = Tls::NAMES.iter();
+                let found = known.find(|(name, _)| name.eq_ignore_ascii_case(&value));
+                mode = Some(found.ok_or(CtlDbUrlError::SslMode)?.1);
+            }
+            "ssl-ca" => ca_file = Some(PathBuf::from(value)),
+            other => return Err(CtlDbUrlError::Parameter(other.to_owned())),
+        }
+    }
+    Ok((mode, ca_file))
 }
 
 fn decode(text: &str) -> Result<String, CtlDbUrlError> {
@@ -156,7 +196,13 @@ impl fmt::Display for CtlDbUrl {
         match self {
             CtlDbUrl::Sqlite(path) => write!(out, "sqlite:{}", path.display()),
             CtlDbUrl::MySql(MySqlUrl { host, port, user, database, .. }) => {
-                write!(out, "mysql://{user}:***@{host}:{port}/{database}")
+                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+                write!(
+                    out,
+                    "mysql://{}:***@{host}:{port}/{}",
+                    user.escape_debug(),
+                    database.escape_debug()
+                )
             }
         }
     }
@@ -173,3 +219,6 @@ impl fmt::Debug for MySqlUrl {
         fmt::Display::fmt(&CtlDbUrl::MySql(self.clone()), out)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,8 @@ pub enum Problem {
     NotFinite,
     /// Not base64.
     Base64,
+    /// A string with half of a surrogate pair (`\\ud83d`), which no text can hold.
+    Surrogate,
     /// More than this many characters.
     TooManyCharacters(usize),
     /// More than this many bytes.
@@ -83,13 +85,16 @@ impl fmt::Display for ValueError {
             Problem::Base64 => {
                 out.write_str("not standard base64 with padding, encode the bytes so")
             }
+            Problem::Surrogate => {
+                out.write_str("half of a surrogate pair, send both halves or the character itself")
+            }
             Problem::TooManyCharacters(max) => {
                 write!(out, "more than {max} characters, shorten it or use a Text column")
             }
             Problem::TooManyBytes(max) => write!(out, "more than {max} bytes, shorten it"),
             Problem::NullKey => out.write_str("a key column cannot be null, send a value"),
             Problem::Missing => {
-                out.write_str("missing, send every column of the row (null is a value)")
+                out.write_str("missing, send a value (null is one, except in a key)")
             }
         }
     }
@@ -145,9 +150,129 @@ impl Value {
         number.is_finite().then_some(Self::Decimal(number + 0.0))
     }
 
+    /// Itself, except that negative zero becomes zero.
+    pub(crate) fn normal(self) -> Self {
+        match self {
+            Value::Decimal(number) => Value::Decimal(number + 0.0),
+            Value::Null | Value::Integer(_) | Value::Text(_) | Value::Bytes(_) => self,
+        }
+    }
+
     /// Is it no value?
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    /// For each type, in the order of [`ColumnType::ALL`]: does it take the value?
+    fn check(value: &Value, expected: [bool; 6]) {
+        let takes = |column_type| {
+            let name = ColumnName::parse("v").unwrap();
+            value.check(&Column { name, column_type }).is_ok()
+        };
+        assert_eq!(ColumnType::ALL.map(takes), expected, "{value:?}");
+    }
+
+    fn message(value: &Value, column_type: ColumnType, expected: &Expect) {
+        let column = Column { name: ColumnName::parse("v").unwrap(), column_type };
+        expected.assert_eq(&value.check(&column).unwrap_err().to_string());
+    }
+
+    #[test]
+    fn a_value_fits_columns_of_its_kind_only() {
+        const O: bool = false;
+        const I: bool = true;
+        // String, Integer, Decimal, Text, Binary, ByteString
+        check(&Value::Null, [I, I, I, I, I, I]);
+        check(&Value::Integer(1), [O, I, O, O, O, O]);
+        check(&Value::Decimal(1.0), [O, O, I, O, O, O]);
+        check(&Value::Text("a".to_owned()), [I, O, O, I, O, O]);
+        check(&Value::Bytes(vec![1]), [O, O, O, O, I, I]);
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            check(&Value::Decimal(number), [O; 6]);
+        }
+    }
+
+    #[test]
+    fn lengths_are_bounded_to_the_byte_and_the_character() {
+        const O: bool = false;
+        const I: bool = true;
+        check(&Value::Text("😀".repeat(191)), [I, O, O, I, O, O]);
+        check(&Value::Text("a".repeat(192)), [O, O, O, I, O, O]);
+        // 16,777,215 bytes are 5,592,405 characters of three bytes each.
+        check(&Value::Text("日".repeat(5_592_405)), [O, O, O, I, O, O]);
+        check(&Value::Text("日".repeat(5_592_405) + "a"), [O; 6]);
+        check(&Value::Bytes(vec![0; 255]), [O, O, O, O, I, I]);
+        check(&Value::Bytes(vec![0; 256]), [O, O, O, O, I, O]);
+        check(&Value::Bytes(vec![0; 16_777_215]), [O, O, O, O, I, O]);
+        check(&Value::Bytes(vec![0; 16_777_216]), [O; 6]);
+    }
+
+    #[test]
+    fn a_refusal_names_column_type_and_cure() {
+        message(
+            &Value::Integer(1),
+            ColumnType::String,
+            &expect![[r#"column "v" (String): a number is not possible here, send a string"#]],
+        );
+        message(
+            &Value::Decimal(1.0),
+            ColumnType::Integer,
+            &expect![[
+                r#"column "v" (Integer): a number is not possible here, send a whole number"#
+            ]],
+        );
+        message(
+            &Value::Text(String::new()),
+            ColumnType::Decimal,
+            &expect![[r#"column "v" (Decimal): text is not possible here, send a number"#]],
+        );
+        message(
+            &Value::Bytes(vec![]),
+            ColumnType::Text,
+            &expect![[r#"column "v" (Text): a byte string is not possible here, send a string"#]],
+        );
+        message(
+            &Value::Text(String::new()),
+            ColumnType::ByteString,
+            &expect![[
+                r#"column "v" (ByteString): text is not possible here, send a base64 string"#
+            ]],
+        );
+        message(
+            &Value::Decimal(f64::NAN),
+            ColumnType::Decimal,
+            &expect![[
+                r#"column "v" (Decimal): not a finite double, send a number up to 1.7976931348623157e308"#
+            ]],
+        );
+        message(
+            &Value::Text("a".repeat(192)),
+            ColumnType::String,
+            &expect![[
+                r#"column "v" (String): more than 191 characters, shorten it or use a Text column"#
+            ]],
+        );
+        message(
+            &Value::Bytes(vec![0; 256]),
+            ColumnType::ByteString,
+            &expect![[r#"column "v" (ByteString): more than 255 bytes, shorten it"#]],
+        );
+    }
+
+    #[test]
+    fn a_decimal_is_finite_and_never_negative_zero() {
+        assert_eq!(Value::decimal(f64::NAN), None);
+        assert_eq!(Value::decimal(f64::NEG_INFINITY), None);
+        let Some(Value::Decimal(zero)) = Value::decimal(-0.0) else { panic!("no decimal") };
+        assert!(zero.is_sign_positive());
+        assert_eq!(Value::decimal(-5e-324), Some(Value::Decimal(-5e-324)));
     }
 }

@@ -126,27 +126,57 @@ fn a_row_has_at_most_65535_bytes() {
     // 25 * 8 + 85 * 766 + 19 * 11 + 128 null bits = 65535; the key has no null bit, else it were 65536.
     check(&row(25, 85, 0, 19), &expect!["129 columns"]);
     // 47 * 8 + 85 * 766 + 3 * 11 + 134 null bits = 65536
-    check(&row(47, 85, 0, 3), &expect!["a row of table fam___tbl takes up to 65536 bytes, at most 65535 are possible: use Text or Binary for wide columns, or split the table"]);
+    check(
+        &row(47, 85, 0, 3),
+        &expect![
+            "a row of table fam___tbl takes up to 65536 bytes, at most 65535 are possible: use Text or Binary for wide columns, or split the table"
+        ],
+    );
     // 55 * 8 + 84 * 766 + 2 * 256 + 20 * 11 + 160 null bits = 65536
-    check(&row(55, 84, 2, 20), &expect!["a row of table fam___tbl takes up to 65536 bytes, at most 65535 are possible: use Text or Binary for wide columns, or split the table"]);
-    check(&row(1, 86, 0, 0), &expect!["a row of table fam___tbl takes up to 65895 bytes, at most 65535 are possible: use Text or Binary for wide columns, or split the table"]);
+    check(
+        &row(55, 84, 2, 20),
+        &expect![
+            "a row of table fam___tbl takes up to 65536 bytes, at most 65535 are possible: use Text or Binary for wide columns, or split the table"
+        ],
+    );
+    check(
+        &row(1, 86, 0, 0),
+        &expect![
+            "a row of table fam___tbl takes up to 65895 bytes, at most 65535 are possible: use Text or Binary for wide columns, or split the table"
+        ],
+    );
 }
 
 #[test]
 fn a_row_has_at_most_8125_bytes_in_a_page() {
     // 8 + 31 * 256 + 4 + 18 = 7966; MariaDB refuses 32 of them.
     check(&format!("i0:Integer {}key(i0)", many(31, "b", "ByteString")), &expect!["32 columns"]);
-    check(&format!("i0:Integer {}key(i0)", many(32, "b", "ByteString")), &expect!["a row of table fam___tbl takes up to 8222 bytes in a database page, at most 8125 are possible: split the table"]);
+    check(
+        &format!("i0:Integer {}key(i0)", many(32, "b", "ByteString")),
+        &expect![
+            "a row of table fam___tbl takes up to 8222 bytes in a database page, at most 8125 are possible: split the table"
+        ],
+    );
     // 8 + 196 * 41 + 25 + 18 = 8087
     check(&format!("i0:Integer {}key(i0)", many(196, "t", "Text")), &expect!["197 columns"]);
-    check(&format!("i0:Integer {}key(i0)", many(197, "t", "Text")), &expect!["a row of table fam___tbl takes up to 8128 bytes in a database page, at most 8125 are possible: split the table"]);
+    check(
+        &format!("i0:Integer {}key(i0)", many(197, "t", "Text")),
+        &expect![
+            "a row of table fam___tbl takes up to 8128 bytes in a database page, at most 8125 are possible: split the table"
+        ],
+    );
     // Columns of the key count whole: 4 * 766 + 122 * 41 + 3 * 8 + 125 null bits + 18 = 8124
     let columns = |integers: usize| {
         let wide = many(4, "s", "String") + &many(122, "t", "Binary");
         format!("{wide}{}key({})", many(integers, "i", "Integer"), names(4, "s"))
     };
     check(&columns(3), &expect!["129 columns"]);
-    check(&columns(4), &expect!["a row of table fam___tbl takes up to 8132 bytes in a database page, at most 8125 are possible: split the table"]);
+    check(
+        &columns(4),
+        &expect![
+            "a row of table fam___tbl takes up to 8132 bytes in a database page, at most 8125 are possible: split the table"
+        ],
+    );
 }
 
 #[test]
