@@ -128,7 +128,9 @@ impl Session {
     async fn steps(&mut self, from: u32, collation: &str) -> Result<(), Error> {
         let there = self.our_tables().await?;
         let done = usize::try_from(from).unwrap_or(usize::MAX);
-        for table in STEPS.iter().skip(done).copied().flatten().copied().flatten() {
+        // Collected, for an iterator of this type held across an await is not known to be Send.
+        let tables: Vec<_> = STEPS.iter().skip(done).copied().flatten().copied().flatten().collect();
+        for table in tables {
             if !there.iter().any(|name| name == table.name) {
                 self.create(table, collation).await?;
             }
