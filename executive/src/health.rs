@@ -1,6 +1,7 @@
 //! Is ctldb there? The loop that makes it ready at start and asks it from then on, and the two health routes.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -38,21 +39,22 @@ pub(crate) async fn healthcheck(State(app): State<App>) -> (StatusCode, String) 
 
 /// Makes ctldb ready and watches it, until `stop`.
 pub(crate) async fn watch(app: App, gate: Gate, stop: CancellationToken) -> Result<(), Infallible> {
-    let watch = async {
-        migrate(&app, &gate).await;
-        // A change that waits for a lock must not keep other tables from being written.
-        tokio::join!(finish_intents(&app), ask_on(&app, &gate));
-    };
     tokio::select! {
         biased;
         () = stop.cancelled() => {}
-        () = watch => {}
+        () = keep(app, Arc::new(gate)) => {}
     }
     Ok(())
 }
 
+async fn keep(app: App, gate: Arc<Gate>) {
+    migrate(app.clone(), Arc::clone(&gate)).await;
+    // A change that waits for a lock must not keep other tables from being written.
+    tokio::join!(finish_intents(app.clone()), ask_on(app, gate));
+}
+
 /// Brings ctldb's schema up to date, however long it is away.
-async fn migrate(app: &App, gate: &Gate) {
+async fn migrate(app: App, gate: Arc<Gate>) {
     let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
     loop {
         match app.db.migrate().await {
@@ -72,7 +74,7 @@ async fn migrate(app: &App, gate: &Gate) {
 }
 
 /// Finishes the schema changes that a process before us began.
-async fn finish_intents(app: &App) {
+async fn finish_intents(app: App) {
     let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
     loop {
         match app.db.finish_intents(Fence::Open).await {
@@ -90,7 +92,7 @@ async fn finish_intents(app: &App) {
     }
 }
 
-async fn ask_on(app: &App, gate: &Gate) {
+async fn ask_on(app: App, gate: Arc<Gate>) {
     let mut verdict = Verdict::default();
     loop {
         match timeout(BEAT, app.db.meta()).await {
@@ -99,7 +101,7 @@ async fn ask_on(app: &App, gate: &Gate) {
                 verdict.good();
             }
             // The URL leads to another database now, an empty one.
-            Ok(Err(DbError::NotMigrated)) => migrate(app, gate).await,
+            Ok(Err(DbError::NotMigrated)) => migrate(app.clone(), Arc::clone(&gate)).await,
             Ok(Err(error)) => {
                 tracing::warn!(error = %Chain(&error), "ctldb does not answer");
                 verdict.bad(error.to_string());

@@ -27,7 +27,10 @@ impl Answer {
 
     /// The sequence that the answer carries.
     pub fn seq(&self) -> u64 {
-        self.header("ctlstore-seq").unwrap_or_else(|| panic!("no position: {self:?}")).parse().unwrap()
+        self.header("ctlstore-seq")
+            .unwrap_or_else(|| panic!("no position: {self:?}"))
+            .parse()
+            .unwrap()
     }
 
     #[track_caller]

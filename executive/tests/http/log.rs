@@ -14,6 +14,10 @@ struct Sink;
 
 impl io::Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // To see why a test fails.
+        if std::env::var_os("EXECUTIVE_TEST_LOG").is_some() {
+            io::stderr().write_all(bytes)?;
+        }
         LOG.lock().unwrap().write(bytes)
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -61,7 +65,9 @@ async fn drive(backend: Backend) {
     server.send("POST /families/fam", &admin, "").await.ok();
     let table = r#"{"fields":[["id","integer"],["value","string"]],"keyFields":["id"]}"#;
     server.send("POST /families/fam/tables/kv_", &admin, table).await.ok();
-    server.send("GET /schema/family/fam", &[("authorization", "Bearer wrong-token-unseen")], "").await;
+    server
+        .send("GET /schema/family/fam", &[("authorization", "Bearer wrong-token-unseen")], "")
+        .await;
     server.mutate("fam", kv(&[(1, "value-that-is-nobodys-business")], Some("c"), None)).await.ok();
     server.mutate("fam", "{").await;
     let wrong = [("ctlstore-writer", "writer1"), ("ctlstore-secret", WRONG)];
@@ -77,7 +83,10 @@ async fn no_secret_is_ever_logged() {
         drive(backend).await;
     }
     let log = logged();
-    assert!(log.contains("request refused") && log.contains("ctldb is ready"), "nothing was captured");
+    assert!(
+        log.contains("request refused") && log.contains("ctldb is ready"),
+        "nothing was captured"
+    );
     for secret in [SECRET, TOKEN, WRONG, "wrong-token-unseen"] {
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "a secret is in the log");

@@ -78,7 +78,8 @@ impl Server {
         configure(&mut config);
         let stop = CancellationToken::new();
         let (told, started) = oneshot::channel();
-        let run = executive::run(config, stop.clone(), |started: Started| told.send(started).unwrap());
+        let run =
+            executive::run(config, stop.clone(), |started: Started| told.send(started).unwrap());
         let task = tokio::spawn(run);
         let Started { addr, admin_addr } = started.await.unwrap();
         let db = CtlDb::open(url.clone()).unwrap();
@@ -94,7 +95,12 @@ impl Server {
         ready.await.unwrap();
     }
 
-    pub async fn send(&self, line: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub async fn send(
+        &self,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         send(self.addr, line, headers, body).await
     }
 
@@ -130,9 +136,9 @@ impl Server {
 
 /// A request that writes these rows of `kv_`, and then stores a cookie.
 pub fn kv(rows: &[(i64, &str)], cookie: Option<&str>, check: Option<&str>) -> String {
-    let rows = rows.iter().map(|(id, value)| {
-        serde_json::json!({"table": "kv_", "values": {"id": id, "value": value}})
-    });
+    let rows = rows.iter().map(
+        |(id, value)| serde_json::json!({"table": "kv_", "values": {"id": id, "value": value}}),
+    );
     let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
     let mutations: Vec<_> = rows.collect();
     serde_json::json!({
