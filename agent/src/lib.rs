@@ -1,1 +1,18 @@
-//! Replays the ledger into the node's LDB.
+//! The agent of a node: replays the ledger into the node's LDB, and serves reads from it.
+//!
+//! Files in the order a byte travels: `source` (where entries come from), `replay` (what to do with them), `ldb` (the
+//! file), `read_api` (reading it over HTTP). `run` puts them together; `args` is what the command line says.
+//!
+//! The agent starts and serves while ctldb is away. It never writes to ctldb, and never wipes an LDB that has data.
+
+pub mod args;
+mod ldb;
+mod metrics;
+mod read_api;
+mod replay;
+pub mod run;
+mod source;
+mod status;
+
+pub use args::Config;
+pub use run::Started;

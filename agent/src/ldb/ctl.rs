@@ -1,0 +1,127 @@
+//! Writes the control page, whose layout is described in [`reader::layout`]. pwrite(2) of whole words: a process that
+//! maps the page sees each word before or after, and inotify tells those who wait.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ledger::Seq;
+use reader::layout::{self, word};
+use tokio_util::sync::CancellationToken;
+
+use crate::ldb::Error;
+
+const BEAT: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct Ctl {
+    file: File,
+    path: PathBuf,
+}
+
+impl Ctl {
+    /// Opens the page, or makes it: it appears under its name when it is whole, and keeps that name for ever.
+    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join(layout::CTL);
+        if !path.exists() {
+            make(dir, &path)?;
+        }
+        let file = File::options().read(true).write(true).open(&path);
+        let ctl = Self { file: file.map_err(Error::file("open", &path))?, path };
+        let foreign = |what: &str| Error::Foreign { path: ctl.path.clone(), what: what.to_owned() };
+        let bytes = ctl.file.metadata().map_err(Error::file("read", &ctl.path))?.len();
+        if bytes < size() || ctl.read(word::MAGIC)? != layout::MAGIC {
+            return Err(foreign("not a control page"));
+        }
+        if ctl.read(word::VERSION)? != layout::VERSION {
+            return Err(foreign("a control page of another version of ctlstore"));
+        }
+        Ok(ctl)
+    }
+
+    /// Says what is served, after a start. A sequence below the one said before means that a crash of the machine took
+    /// the end of the LDB away.
+    pub(crate) fn restore(&self, generation: u64, seq: Seq) -> Result<(), Error> {
+        let incarnation = self.read(word::INCARNATION)?;
+        let back = u64::from(seq.get() < self.read(word::SEQ)? || incarnation == 0);
+        self.write(word::INCARNATION, &[incarnation + back])?;
+        self.tell(seq)?;
+        // Last: whoever sees the generation sees what belongs to it.
+        self.write(word::GENERATION, &[generation])
+    }
+
+    /// Says that everything up to this sequence is committed.
+    pub(crate) fn tell(&self, seq: Seq) -> Result<(), Error> {
+        self.write(word::SEQ, &[seq.get(), now()])
+    }
+
+    fn read(&self, word: usize) -> Result<u64, Error> {
+        let mut bytes = [0; 8];
+        let read = self.file.read_exact_at(&mut bytes, offset(word));
+        read.map_err(Error::file("read", &self.path))?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn write(&self, first: usize, words: &[u64]) -> Result<(), Error> {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let written = self.file.write_all_at(&bytes, offset(first));
+        written.map_err(Error::file("write", &self.path))
+    }
+}
+
+/// Says that the agent lives, through a handle of its own.
+#[derive(Debug)]
+pub(crate) struct Heartbeat(Ctl);
+
+impl Heartbeat {
+    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        Ctl::open(dir).map(Self)
+    }
+
+    /// Says so every second, until `stop`. The page is memory of the kernel: the write does not wait for a disk.
+    pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+        loop {
+            self.0.write(word::HEARTBEAT, &[now()])?;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(BEAT) => {}
+            }
+        }
+    }
+}
+
+fn make(dir: &Path, path: &Path) -> Result<(), Error> {
+    let new = dir.join("ctl.new");
+    let mut page = Vec::with_capacity(layout::CTL_BYTES);
+    let mut words = [0_u64; word::COUNT];
+    words[word::MAGIC] = layout::MAGIC;
+    words[word::VERSION] = layout::VERSION;
+    words[word::LEAST_READER] = 1;
+    page.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    page.resize(layout::CTL_BYTES, 0);
+    let write = || {
+        let mut options = File::options();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o644).open(&new)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        file.write_all(&page)?;
+        file.sync_all()?;
+        std::fs::rename(&new, path)
+    };
+    write().map_err(Error::file("make", path))
+}
+
+fn offset(word: usize) -> u64 {
+    u64::try_from(word * 8).expect("BUG: the page is small")
+}
+
+fn size() -> u64 {
+    u64::try_from(layout::CTL_BYTES).expect("BUG: the page is small")
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,106 @@
+//! Numbers for Prometheus. Counters are counted where things happen; the rest is asked of the status at each scrape.
+
+use std::time::SystemTime;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, LabelValueEncoder};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::source::Kind;
+use crate::status::{State, Status};
+
+/// What is counted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Metrics {
+    pub(crate) entries: Counter,
+    pub(crate) skipped: Counter,
+    pub(crate) ldb_errors: Counter,
+    fetch_errors: Family<FetchError, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FetchError {
+    kind: Kind,
+}
+
+impl EncodeLabelValue for Kind {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.as_str(), encoder)
+    }
+}
+
+impl Metrics {
+    pub(crate) fn fetch_error(&self, kind: Kind) {
+        self.fetch_errors.get_or_create(&FetchError { kind }).inc();
+    }
+
+    /// Registers everything.
+    pub(crate) fn register(&self, registry: &mut Registry, status: Status) {
+        let Self { entries, skipped, ldb_errors, fetch_errors } = self;
+        let registry = registry.sub_registry_with_prefix("ctlstore_agent");
+        registry.register("entries_applied", "Ledger entries applied", entries.clone());
+        let help = "Ledger entries applied as empty because an administrator said so";
+        registry.register("entries_skipped", help, skipped.clone());
+        registry.register("ldb_errors", "Failed writes to the LDB", ldb_errors.clone());
+        let help = "Failed looks at the ledger, by kind";
+        registry.register("fetch_errors", help, fetch_errors.clone());
+        registry.register_collector(Box::new(Gauges(status)));
+    }
+}
+
+/// Asked at each scrape.
+#[derive(Debug)]
+struct Gauges(Status);
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let report = self.0.report();
+        let position = report.position.map_or(0, |position| position.seq.get());
+        gauge(&mut encoder, "position", "Last ledger sequence applied", position)?;
+        gauge(&mut encoder, "wal_bytes", "Size of the LDB's WAL", report.wal_bytes)?;
+        if let Some(ledger) = report.ledger {
+            gauge(&mut encoder, "ledger_head", "Last sequence of the ledger", ledger.head.get())?;
+            let since = SystemTime::now().duration_since(ledger.at).unwrap_or_default();
+            let help = "Time since the ledger was last seen";
+            seconds(&mut encoder, "contact", help, since.as_secs_f64())?;
+        }
+        if let Some(lag) = report.lag() {
+            let help = "Age of the newest entry applied";
+            seconds(&mut encoder, "lag", help, lag.as_secs_f64())?;
+        }
+        let help = "1 for what replay is doing, 0 for all else";
+        let mut states = encoder.encode_descriptor("state", help, None, MetricType::Gauge)?;
+        for state in State::ALL {
+            let value = u64::from(state == report.state);
+            let labels = [("state", state.as_str())];
+            ConstGauge::new(value).encode(states.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: u64,
+) -> Result<(), std::fmt::Error> {
+    let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    ConstGauge::new(value).encode(metric)
+}
+
+fn seconds(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: f64,
+) -> Result<(), std::fmt::Error> {
+    let unit = Some(&Unit::Seconds);
+    let metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+    ConstGauge::new(value).encode(metric)
+}

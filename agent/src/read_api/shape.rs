@@ -1,0 +1,98 @@
+//! The JSON of answers. Rows as the original's encoder wrote them: columns by name, whole numbers without a fraction,
+//! bytes in base64.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ledger::{Position, Value};
+use reader::Row;
+use serde::Serialize;
+use serde_json::{Map, Number};
+
+use crate::status::Report;
+
+pub(super) fn row(row: &Row) -> serde_json::Value {
+    let mut columns: Vec<_> = row.iter().collect();
+    columns.sort_by_key(|(name, _)| *name);
+    let mut object = Map::new();
+    for (name, value) in columns {
+        object.insert(name.to_string(), json(value));
+    }
+    serde_json::Value::Object(object)
+}
+
+fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Integer(integer) => (*integer).into(),
+        Value::Decimal(number) => decimal(*number),
+        Value::Text(text) => text.as_str().into(),
+        Value::Bytes(bytes) => STANDARD.encode(bytes).into(),
+    }
+}
+
+fn decimal(number: f64) -> serde_json::Value {
+    // Rust writes a whole double without a fraction, as Go does below 1e21.
+    let integer = number.to_string().parse::<i64>().ok().map(Number::from);
+    integer.or_else(|| Number::from_f64(number)).map_or(serde_json::Value::Null, Into::into)
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Latency {
+    unit: &'static str,
+    value: f64,
+}
+
+pub(super) fn latency(latency: Duration) -> Latency {
+    Latency { unit: "seconds", value: latency.as_secs_f64() }
+}
+
+/// The answer of `GET /v1/status`.
+#[derive(Debug, Serialize)]
+pub(super) struct StatusShape {
+    /// A word for what replay is doing.
+    state: &'static str,
+    /// Why it stands still, and the cure.
+    message: Option<String>,
+    /// Milliseconds since 1970.
+    since_ms: u64,
+    position: Option<Position>,
+    /// Age of the newest entry applied.
+    lag_seconds: Option<f64>,
+    /// Entries that the ledger had and the LDB had not, when the ledger was last seen.
+    missing_entries: Option<u64>,
+    ledger: Option<Ledger>,
+    generation: u64,
+    wal_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Ledger {
+    history: ledger::History,
+    head: ledger::Seq,
+    low_water: ledger::Seq,
+    /// How long ago it was seen.
+    seen_seconds: f64,
+}
+
+pub(super) fn status(report: &Report, generation: u64) -> StatusShape {
+    let ledger = report.ledger.map(|seen| Ledger {
+        history: seen.history,
+        head: seen.head,
+        low_water: seen.low_water,
+        seen_seconds: SystemTime::now().duration_since(seen.at).unwrap_or_default().as_secs_f64(),
+    });
+    let since = report.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    StatusShape {
+        state: report.state.as_str(),
+        message: report.message.clone(),
+        since_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+        position: report.position,
+        lag_seconds: report.lag().map(|lag| lag.as_secs_f64()),
+        missing_entries: report.missing(),
+        ledger,
+        generation,
+        wal_bytes: report.wal_bytes,
+    }
+}
