@@ -33,7 +33,7 @@ impl MakeWriter<'_> for Sink {
 }
 
 /// Keeps what the tests of this process log.
-pub fn capture() {
+pub(crate) fn capture() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         tracing_subscriber::fmt()

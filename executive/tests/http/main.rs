@@ -1,5 +1,7 @@
 //! The executive over a real socket, in front of a real ctldb: SQLite and MariaDB.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
+
 mod auth;
 mod bodies;
 mod client;

@@ -84,7 +84,6 @@ async fn tell(server: &Server, story: &str) -> String {
     out
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "an expectation is made in place")]
 async fn check(story: &str, want: ExpectFile) {
     for backend in Backend::ALL {
         let server = Server::start(backend).await;

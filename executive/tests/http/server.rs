@@ -16,39 +16,40 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{Answer, send};
 
-pub const WRITER: &str = "writer1";
-pub const SECRET: &str = "the-secret-of-writer1";
-pub const AS_WRITER: [(&str, &str); 2] = [("ctlstore-writer", WRITER), ("ctlstore-secret", SECRET)];
+pub(crate) const WRITER: &str = "writer1";
+pub(crate) const SECRET: &str = "the-secret-of-writer1";
+pub(crate) const AS_WRITER: [(&str, &str); 2] =
+    [("ctlstore-writer", WRITER), ("ctlstore-secret", SECRET)];
 
 /// Which database is behind it.
 #[derive(Debug, Clone, Copy)]
-pub enum Backend {
+pub(crate) enum Backend {
     Sqlite,
     MariaDb,
 }
 
 impl Backend {
-    pub const ALL: [Backend; 2] = [Backend::Sqlite, Backend::MariaDb];
+    pub(crate) const ALL: [Backend; 2] = [Backend::Sqlite, Backend::MariaDb];
 }
 
-pub struct Server {
-    pub addr: SocketAddr,
-    pub admin_addr: Option<SocketAddr>,
-    pub url: CtlDbUrl,
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
+    pub(crate) admin_addr: Option<SocketAddr>,
+    pub(crate) url: CtlDbUrl,
     /// The same ctldb, past the executive.
-    pub db: CtlDb,
-    pub stop: CancellationToken,
-    pub task: JoinHandle<anyhow::Result<()>>,
+    pub(crate) db: CtlDb,
+    pub(crate) stop: CancellationToken,
+    pub(crate) task: JoinHandle<anyhow::Result<()>>,
     _dir: tempfile::TempDir,
 }
 
 impl Server {
     /// With an empty ctldb, ready, and open to every admin.
-    pub async fn start(backend: Backend) -> Self {
+    pub(crate) async fn start(backend: Backend) -> Self {
         Self::start_with(backend, |_| {}).await
     }
 
-    pub async fn start_with(backend: Backend, configure: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start_with(backend: Backend, configure: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = match backend {
             Backend::Sqlite => format!("sqlite:{}", dir.path().join("ctldb.db").display()),
@@ -60,7 +61,7 @@ impl Server {
     }
 
     /// Another one in front of the same ctldb.
-    pub async fn beside(&self, configure: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn beside(&self, configure: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let server = Self::launch(self.url.clone(), dir, configure).await;
         server.ready().await;
@@ -68,7 +69,7 @@ impl Server {
     }
 
     /// In front of a ctldb that may not be there.
-    pub async fn launch(
+    pub(crate) async fn launch(
         url: CtlDbUrl,
         dir: tempfile::TempDir,
         configure: impl FnOnce(&mut Config),
@@ -86,7 +87,7 @@ impl Server {
         Self { addr, admin_addr, url, db, stop, task, _dir: dir }
     }
 
-    pub async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         let ready = eventually(Duration::from_secs(30), async || {
             let answer = self.send("GET /healthcheck", &[], "").await;
             anyhow::ensure!(answer.status == 200, "{}", answer.text());
@@ -95,7 +96,7 @@ impl Server {
         ready.await.unwrap();
     }
 
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         line: &str,
         headers: &[(&str, &str)],
@@ -105,12 +106,12 @@ impl Server {
     }
 
     /// As the writer.
-    pub async fn mutate(&self, family: &str, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn mutate(&self, family: &str, body: impl Into<Bytes>) -> Answer {
         self.send(&format!("POST /families/{family}/mutations"), &AS_WRITER, body).await
     }
 
     /// A writer, a family `fam` and its table `kv` (key `id` integer, `value` string).
-    pub async fn with_kv(self) -> Self {
+    pub(crate) async fn with_kv(self) -> Self {
         self.send(&format!("POST /writers/{WRITER}"), &[], SECRET).await.ok();
         self.send("POST /families/fam", &[], "").await.ok();
         let table = r#"{"fields":[["id","integer"],["value","string"]],"keyFields":["id"]}"#;
@@ -118,16 +119,16 @@ impl Server {
         self
     }
 
-    pub async fn ledger(&self) -> Vec<Entry> {
+    pub(crate) async fn ledger(&self) -> Vec<Entry> {
         self.db.entries(Seq::ZERO, 100_000).await.unwrap()
     }
 
-    pub async fn texts(&self) -> Vec<String> {
+    pub(crate) async fn texts(&self) -> Vec<String> {
         self.ledger().await.into_iter().map(|entry| entry.statement).collect()
     }
 
     /// Stops it and waits for its end.
-    pub async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop.cancel();
         let ended = tokio::time::timeout(Duration::from_secs(60), self.task).await;
         ended.expect("the executive does not stop").unwrap().unwrap();
@@ -135,7 +136,7 @@ impl Server {
 }
 
 /// A request that writes these rows of `kv_`, and then stores a cookie.
-pub fn kv(rows: &[(i64, &str)], cookie: Option<&str>, check: Option<&str>) -> String {
+pub(crate) fn kv(rows: &[(i64, &str)], cookie: Option<&str>, check: Option<&str>) -> String {
     let rows = rows.iter().map(
         |(id, value)| serde_json::json!({"table": "kv_", "values": {"id": id, "value": value}}),
     );
