@@ -28,6 +28,11 @@ test *ARGS: (setup "test")
 test-mysql *ARGS: (setup "mariadb")
     hack/mysql9.sh cargo test --locked --package ctldb {{ ARGS }}
 
+# Damage the ledger's grammar at random, 200,000 texts; then, where cargo-fuzz and a nightly compiler are, for SECONDS
+fuzz SECONDS="60": (setup "demo")
+    cargo test --locked --release --package ledger --lib -- --ignored very_many_damaged_statements
+    @if cargo +nightly fuzz --version >/dev/null 2>&1; then cd ledger && cargo +nightly fuzz run statement -- -max_total_time={{ SECONDS }}; else echo 'to run libFuzzer, too: rustup toolchain install nightly && cargo install cargo-fuzz'; fi
+
 # All that is checked without running the product; CI runs it
 check: (setup "check") fmt-check tidy deps deny lint crds-check
 

@@ -14,6 +14,24 @@
 //! something was lost, never that a write was rolled back. Only a ledger written by the original ctlstore may have holes.
 //!
 //! Pure: no I/O, no clock, no randomness. It cannot fail on I/O because it has none.
+//!
+//! What it promises, each with tests in the file named:
+//!
+//! * A name that exists is one that MySQL and SQLite take, also as `family___table` (`name`, `ldb_table`).
+//! * A table that [`TableSchema::check_width`] accepts fits MySQL and MariaDB, when it is made and when its widest row is
+//!   written (`schema`).
+//! * [`diff`] never loses or reinterprets a row: types and keys stay, columns are only added, at the end (`diff`).
+//! * A [`Row`] and a [`Key`] hold values that fit their columns, and no key has a null (`row`, `value`).
+//! * [`coerce`] takes what the original takes and loses nothing: 64-bit integers, finite doubles and text come out as they
+//!   were sent, all else is refused with the column and the cure (`coerce`).
+//! * Texts that the original wrote mean what they meant, and we write the same to the byte (`statement`, `literal`).
+//! * [`Statement::parse`] reads back each statement that was written, whatever its values; it takes nothing but the
+//!   grammar, and panics on no text (`grammar`; a fuzzer tries it, too).
+//! * A value that went through the text of a statement is the same value; doubles bit by bit, except that negative zero
+//!   is zero (`literal`).
+//! * Digests and chain are those of `tests/vectors/digest.json`, for ever (`entry`, `history`).
+//! * One position has one text (`history`), and so has one time; any time has a text (`leader_ts`).
+//! * The password of a [`CtlDbUrl`] shows in no error and no output (`url`).
 
 mod batch;
 mod coerce;
