@@ -1,0 +1,225 @@
+//! The flags of `ctlstore operator`, and what they make.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use daemon::lease::Timing;
+use ledger::CtlDbUrl;
+
+use crate::budget::MaxChanges;
+use crate::manifests::Manifests;
+use crate::secret_file::{self, SecretFileError};
+
+/// How often every object is looked at, for drift.
+const RECHECK: Duration = Duration::from_secs(600);
+
+/// How often the leader does its chores.
+const CHORES: Duration = Duration::from_secs(60);
+
+/// Turn CtlFamily and CtlTable objects into tables and ledger entries.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// File with the URL of ctldb (mysql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:PATH); read again on change.
+    /// A file, because arguments and environments show in process lists.
+    #[arg(long, value_name = "FILE", env = "CTLSTORE_CTLDB_URL_FILE")]
+    pub ctldb_url_file: PathBuf,
+
+    /// Name of this cluster. Clusters that share one ctldb must have different names, for tables belong to cluster,
+    /// namespace and name. The default suits a ctldb that only one cluster uses.
+    #[arg(long, value_name = "NAME", env = "CTLSTORE_CLUSTER_NAME", default_value = "default", value_parser = cluster_name)]
+    pub cluster_name: String,
+
+    /// Let objects with deletionPolicy: Delete drop their tables and rows. Without it they stay and say what they wait for,
+    /// since a dropped table cannot be had back.
+    #[arg(long, env = "CTLSTORE_ALLOW_DROP")]
+    pub allow_drop: bool,
+
+    /// Tables that one pass may create or give columns; more wait for a confirmation. A pass ends when nothing was changed
+    /// for 10 s. The default lets a team's whole folder through and stops a mistake over all of a company's.
+    #[arg(long, value_name = "N", env = "CTLSTORE_MAX_CHANGES_PER_PASS", default_value_t = 100)]
+    pub max_changes_per_pass: usize,
+
+    /// Tables that one pass may drop; more wait for a confirmation. The default, because who deletes a namespace does not
+    /// always mean the tables.
+    #[arg(long, value_name = "N", env = "CTLSTORE_MAX_DROPS_PER_PASS", default_value_t = 1)]
+    pub max_drops_per_pass: usize,
+
+    /// Address of /livez, /readyz and /metrics, which are open to anyone who reaches it.
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8081")]
+    pub admin_bind: SocketAddr,
+
+    /// kubeconfig file of the cluster. Without it, the pod's service account, or what kubectl would take.
+    #[arg(long, value_name = "FILE", env = "CTLSTORE_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Namespace of the Lease by which one of several operators leads.
+    #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE", default_value = "default")]
+    pub lease_namespace: String,
+
+    /// Name of that Lease. Two releases in one cluster need two, and two cluster names.
+    #[arg(long, value_name = "NAME", default_value = "ctlstore-operator")]
+    pub lease_name: String,
+
+    /// Name of this pod, for the Lease and for events; a random part is added, because a container that restarts keeps
+    /// its pod's name.
+    #[arg(long, value_name = "NAME", env = "POD_NAME", default_value = "operator")]
+    pub pod_name: String,
+}
+
+/// What the operator needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where ctldb is.
+    pub ctldb: CtlDbUrl,
+    /// The file that says so, read again on change.
+    pub ctldb_url_file: Option<PathBuf>,
+    /// The name of the cluster.
+    pub cluster_name: String,
+    /// May tables be dropped?
+    pub allow_drop: bool,
+    /// How many tables one pass may change.
+    pub max_changes: MaxChanges,
+    /// Address of the admin port; none when somebody else in the process serves one.
+    pub admin_bind: Option<SocketAddr>,
+    /// How often every object is looked at.
+    pub recheck: Duration,
+    /// How often the leader does its chores.
+    pub chores: Duration,
+    /// Where objects come from.
+    pub source: Source,
+}
+
+/// Where objects come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A Kubernetes cluster.
+    Cluster(Cluster),
+    /// A folder: dev mode.
+    Manifests(Manifests),
+}
+
+/// How to reach the cluster, and as whom.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// A kubeconfig file; without it, what the surroundings say.
+    pub kubeconfig: Option<PathBuf>,
+    /// The Lease's namespace.
+    pub lease_namespace: String,
+    /// The Lease's name.
+    pub lease_name: String,
+    /// The first part of our identity.
+    pub pod_name: String,
+    /// The times of the election.
+    pub timing: Timing,
+}
+
+impl Args {
+    /// Reads the file that the flags name, so that a mistake shows at start.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds no URL.
+    pub fn config(self) -> Result<Config, SecretFileError> {
+        Ok(Config {
+            ctldb: secret_file::read(&self.ctldb_url_file)?,
+            ctldb_url_file: Some(self.ctldb_url_file),
+            cluster_name: self.cluster_name,
+            allow_drop: self.allow_drop,
+            max_changes: MaxChanges {
+                growing: self.max_changes_per_pass,
+                drops: self.max_drops_per_pass,
+            },
+            admin_bind: Some(self.admin_bind),
+            recheck: RECHECK,
+            chores: CHORES,
+            source: Source::Cluster(Cluster {
+                kubeconfig: self.kubeconfig,
+                lease_namespace: self.lease_namespace,
+                lease_name: self.lease_name,
+                pod_name: self.pod_name,
+                timing: Timing::default(),
+            }),
+        })
+    }
+}
+
+impl Config {
+    /// Dev mode: the manifests' owner is the only user, so nothing is held back but drops.
+    #[must_use]
+    pub fn dev(ctldb: CtlDbUrl, manifests: Manifests) -> Self {
+        Self {
+            ctldb,
+            ctldb_url_file: None,
+            cluster_name: "dev".to_owned(),
+            allow_drop: false,
+            max_changes: MaxChanges::UNLIMITED,
+            admin_bind: None,
+            recheck: RECHECK,
+            chores: CHORES,
+            source: Source::Manifests(manifests),
+        }
+    }
+}
+
+/// A DNS label: it stands in owners, conditions and audit columns.
+fn cluster_name(text: &str) -> Result<String, String> {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let ends = |text: &str| !text.starts_with('-') && !text.ends_with('-');
+    if (1..=63).contains(&text.len()) && text.bytes().all(legal) && ends(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("use 1 to 63 lower-case letters, digits and hyphens, no hyphen at the ends".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use daemon::log::Chain;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(args: &[&str]) -> Result<Args, String> {
+        let all = ["operator"].iter().chain(args);
+        Cli::try_parse_from(all).map(|cli| cli.args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_flags_make_a_configuration() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("url");
+        std::fs::write(&file, "mysql://op:s3cret@db/ctldb\n").unwrap();
+        let file = file.to_str().unwrap();
+        let config = parse(&["--ctldb-url-file", file]).unwrap().config().unwrap();
+        assert_eq!(config.max_changes, MaxChanges { growing: 100, drops: 1 });
+        assert!(!config.allow_drop);
+        assert!(!format!("{config:?}").contains("s3cret"));
+        let args = ["--ctldb-url-file", file, "--allow-drop", "--cluster-name", "prod-1"];
+        let config = parse(&args).unwrap().config().unwrap();
+        assert!(config.allow_drop);
+        assert_eq!(config.cluster_name, "prod-1");
+    }
+
+    #[test]
+    fn mistakes_show_at_start_with_their_cure() {
+        for name in ["", "Prod", "a_b", "-a", "a-", &"a".repeat(64)] {
+            let flag = format!("--cluster-name={name}");
+            let error = parse(&["--ctldb-url-file", "x", &flag]).unwrap_err();
+            assert!(error.contains("1 to 63 lower-case letters"), "{name}: {error}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("url");
+        let config = || parse(&["--ctldb-url-file", file.to_str().unwrap()]).unwrap().config();
+        let text = Chain(&config().unwrap_err()).to_string();
+        assert!(text.contains("put the URL of ctldb into it"), "{text}");
+        std::fs::write(&file, "postgres://op:s3cret@db/ctldb").unwrap();
+        let text = Chain(&config().unwrap_err()).to_string();
+        assert!(text.contains("write mysql://") && !text.contains("s3cret"), "{text}");
+    }
+}

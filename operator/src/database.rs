@@ -1,0 +1,151 @@
+//! ctldb as the operator uses it: behind the breaker, fenced by the epoch of our reign, and nothing before that is won.
+
+use std::future::Future;
+
+use crds::condition::Reason;
+use ctldb::{CtlDb, Error, Fence};
+use daemon::log::Chain;
+use ledger::CtlDbUrl;
+use tokio::sync::{OnceCell, watch};
+
+use crate::breaker::{Breaker, Outage};
+use crate::metrics::Metrics;
+
+/// What came of asking the database.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DatabaseError {
+    /// It was not asked.
+    #[error(transparent)]
+    Down(Outage),
+    /// It was asked, and failed.
+    #[error("cannot {action}")]
+    Failed {
+        /// What was tried.
+        action: &'static str,
+        /// Why not.
+        source: Error,
+    },
+}
+
+/// Another operator of our cluster leads now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("deposed: {0}")]
+pub(crate) struct Deposed(String);
+
+/// The database, for all reconciles and chores of this process.
+#[derive(Debug)]
+pub(crate) struct Database {
+    ctldb: CtlDb,
+    /// Whose operator we are; each cluster has epochs of its own.
+    cluster: String,
+    breaker: Breaker,
+    /// The fence of our reign. A process leads once: when it loses the Lease, it ends.
+    reign: OnceCell<Fence>,
+    deposed: watch::Sender<Option<Deposed>>,
+    metrics: Metrics,
+}
+
+impl Database {
+    pub(crate) fn new(ctldb: CtlDb, cluster: &str, metrics: Metrics) -> Self {
+        let deposed = watch::Sender::new(None);
+        let (breaker, reign) = (Breaker::new(), OnceCell::new());
+        Self { ctldb, cluster: cluster.to_owned(), breaker, reign, deposed, metrics }
+    }
+
+    pub(crate) fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// Asks the database something. `call` is given the database and the fence that writes must pass.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        action: &'static str,
+        call: impl FnOnce(CtlDb, Fence) -> F,
+    ) -> Result<T, DatabaseError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        self.breaker.check().map_err(DatabaseError::Down)?;
+        let fence = self.reign().await?;
+        let answer = call(self.ctldb.clone(), fence).await;
+        answer.map_err(|source| self.failed(action, source))
+    }
+
+    /// Migrates the database, wins an epoch, and finishes what others left unfinished; once.
+    pub(crate) async fn reign(&self) -> Result<Fence, DatabaseError> {
+        let begin = async || {
+            let migrated = self.ctldb.migrate().await?;
+            let epoch = self.ctldb.win_epoch().await?;
+            let finished = self.ctldb.finish_intents(Fence::Epoch(epoch)).await?;
+            tracing::info!(?migrated, %epoch, finished = finished.len(), "leading");
+            Ok(Fence::Epoch(epoch))
+        };
+        let fence = self.reign.get_or_try_init(begin).await;
+        fence.cloned().map_err(|source| {
+            // Nothing can be done before, so nobody else needs to try.
+            self.breaker.trip(outage(&source).unwrap_or_else(|| Outage {
+                reason: Reason::DatabaseUnavailable,
+                message: source.to_string(),
+            }));
+            self.failed("take the lead", source)
+        })
+    }
+
+    /// Is the database there again, and ours?
+    pub(crate) async fn probe(&self) -> bool {
+        if self.reign.initialized() {
+            let answer = self.ctldb.ping().await;
+            self.metrics.database(answer.is_ok());
+            return answer.is_ok();
+        }
+        let answer = self.reign().await.is_ok();
+        self.metrics.database(answer);
+        answer
+    }
+
+    /// The URL changed: its secret was rotated, or the database moved.
+    pub(crate) async fn replace_url(&self, url: CtlDbUrl) {
+        self.ctldb.replace_url(url).await;
+        self.breaker.hurry();
+    }
+
+    /// Returns when another operator has taken the lead.
+    pub(crate) async fn deposed(&self) -> Deposed {
+        let mut deposed = self.deposed.subscribe();
+        let found = deposed.wait_for(Option::is_some).await;
+        let found = found.expect("BUG: we hold the sender").clone();
+        found.expect("BUG: waited for it")
+    }
+
+    fn failed(&self, action: &'static str, source: Error) -> DatabaseError {
+        if source.is_deposed() {
+            self.deposed.send_replace(Some(Deposed(source.to_string())));
+        }
+        if matches!(source, Error::Unavailable { .. } | Error::Unsure { .. }) {
+            self.metrics.database(false);
+            tracing::warn!(error = %Chain(&source), "the database does not answer");
+            self.breaker
+                .trip(Outage { reason: Reason::DatabaseUnavailable, message: source.to_string() });
+        }
+        DatabaseError::Failed { action, source }
+    }
+}
+
+/// Is it the database as a whole that cannot be used, and why?
+pub(crate) fn outage(error: &Error) -> Option<Outage> {
+    let reason = match error {
+        Error::Unavailable { .. }
+        | Error::Contended { .. }
+        | Error::Unsure { .. }
+        | Error::Database { .. } => Reason::DatabaseUnavailable,
+        Error::NotMigrated
+        | Error::TooNew { .. }
+        | Error::Original
+        | Error::Collation
+        | Error::LedgerLock
+        | Error::Corrupt { .. } => Reason::DatabaseIncompatible,
+        _ => return None,
+    };
+    // The error's own words only: its cause has the driver's, which may name hosts and users.
+    Some(Outage { reason, message: error.to_string() })
+}
