@@ -110,7 +110,7 @@ pub(crate) const ORIGINAL: [Bookkeeping; 7] = [
     },
 ];
 
-pub(crate) const OURS: [Bookkeeping; 4] = [
+pub(crate) const OURS: [Bookkeeping; 5] = [
     Bookkeeping {
         name: "ctlstore_tables",
         columns: &[
@@ -158,6 +158,11 @@ pub(crate) const OURS: [Bookkeeping; 4] = [
             ("last_digest", Hash, NULL),
             ("last_seq", Big, NULL),
         ],
+        constraints: "",
+    },
+    Bookkeeping {
+        name: "ctlstore_epochs",
+        columns: &[("cluster", Name(63), KEY), ("epoch", Big, NO)],
         constraints: "",
     },
 ];

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Reign;
+
 /// The number of a leader's reign. It rises by one with each leader and never falls, other than a Lease's transitions,
 /// which start again when the Lease is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,6 +36,8 @@ impl fmt::Display for Epoch {
 pub enum Fence {
     /// Nothing: the executive, which is not elected.
     Open,
-    /// It must still be this one: the operator.
+    /// It must still be this one: an operator that leads for the whole ctldb.
     Epoch(Epoch),
+    /// It must still last: the operator of one of several clusters.
+    Reign(Reign),
 }

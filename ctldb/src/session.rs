@@ -153,6 +153,7 @@ impl Session {
             Fence::Epoch(mine) if mine != meta.epoch => {
                 Err(Error::Deposed { mine, current: meta.epoch })
             }
+            Fence::Reign(mine) => self.still_reigns(mine).await.map(|()| meta),
             Fence::Epoch(_) | Fence::Open => Ok(meta),
         }
     }

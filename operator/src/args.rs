@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ctldb::ClusterName;
 use daemon::lease::Timing;
 use ledger::CtlDbUrl;
 
@@ -27,8 +28,8 @@ pub struct Args {
 
     /// Name of this cluster. Clusters that share one ctldb must have different names, for tables belong to cluster,
     /// namespace and name. The default suits a ctldb that only one cluster uses.
-    #[arg(long, value_name = "NAME", env = "CTLSTORE_CLUSTER_NAME", default_value = "default", value_parser = cluster_name)]
-    pub cluster_name: String,
+    #[arg(long, value_name = "NAME", env = "CTLSTORE_CLUSTER_NAME", default_value = "default", value_parser = ClusterName::parse)]
+    pub cluster_name: ClusterName,
 
     /// Let objects with deletionPolicy: Delete drop their tables and rows. Without it they stay and say what they wait for,
     /// since a dropped table cannot be had back.
@@ -75,7 +76,7 @@ pub struct Config {
     /// The file that says so, read again on change.
     pub ctldb_url_file: Option<PathBuf>,
     /// The name of the cluster.
-    pub cluster_name: String,
+    pub cluster_name: ClusterName,
     /// May tables be dropped?
     pub allow_drop: bool,
     /// How many tables one pass may change.
@@ -150,7 +151,7 @@ impl Config {
         Self {
             ctldb,
             ctldb_url_file: None,
-            cluster_name: "dev".to_owned(),
+            cluster_name: ClusterName::parse("dev").expect("BUG: it is a DNS label"),
             allow_drop: false,
             max_changes: MaxChanges::UNLIMITED,
             admin_bind: None,
@@ -158,17 +159,6 @@ impl Config {
             chores: CHORES,
             source: Source::Manifests(manifests),
         }
-    }
-}
-
-/// A DNS label: it stands in owners, conditions and audit columns.
-fn cluster_name(text: &str) -> Result<String, String> {
-    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let ends = |text: &str| !text.starts_with('-') && !text.ends_with('-');
-    if (1..=63).contains(&text.len()) && text.bytes().all(legal) && ends(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("use 1 to 63 lower-case letters, digits and hyphens, no hyphen at the ends".to_owned())
     }
 }
 
@@ -203,7 +193,7 @@ mod tests {
         let args = ["--ctldb-url-file", file, "--allow-drop", "--cluster-name", "prod-1"];
         let config = parse(&args).unwrap().config().unwrap();
         assert!(config.allow_drop);
-        assert_eq!(config.cluster_name, "prod-1");
+        assert_eq!(config.cluster_name.as_str(), "prod-1");
     }
 
     #[test]

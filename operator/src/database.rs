@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crds::condition::Reason;
-use ctldb::{CtlDb, Error, Fence};
+use ctldb::{ClusterName, CtlDb, Error, Fence};
 use daemon::log::Chain;
 use ledger::CtlDbUrl;
 use tokio::sync::{OnceCell, watch};
@@ -37,7 +37,7 @@ pub(crate) struct Deposed(String);
 pub(crate) struct Database {
     ctldb: CtlDb,
     /// Whose operator we are; each cluster has epochs of its own.
-    cluster: String,
+    cluster: ClusterName,
     breaker: Breaker,
     /// The fence of our reign. A process leads once: when it loses the Lease, it ends.
     reign: OnceCell<Fence>,
@@ -46,10 +46,10 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    pub(crate) fn new(ctldb: CtlDb, cluster: &str, metrics: Metrics) -> Self {
+    pub(crate) fn new(ctldb: CtlDb, cluster: ClusterName, metrics: Metrics) -> Self {
         let deposed = watch::Sender::new(None);
         let (breaker, reign) = (Breaker::new(), OnceCell::new());
-        Self { ctldb, cluster: cluster.to_owned(), breaker, reign, deposed, metrics }
+        Self { ctldb, cluster, breaker, reign, deposed, metrics }
     }
 
     pub(crate) fn breaker(&self) -> &Breaker {
@@ -75,13 +75,15 @@ impl Database {
     pub(crate) async fn reign(&self) -> Result<Fence, DatabaseError> {
         let begin = async || {
             let migrated = self.ctldb.migrate().await?;
-            let epoch = self.ctldb.win_epoch().await?;
-            let finished = self.ctldb.finish_intents(Fence::Epoch(epoch)).await?;
-            tracing::info!(?migrated, %epoch, finished = finished.len(), "leading");
-            Ok(Fence::Epoch(epoch))
+            let reign = self.ctldb.win_reign(self.cluster).await?;
+            let fence = Fence::Reign(reign);
+            let finished = self.ctldb.finish_intents(fence).await?;
+            let (cluster, epoch, finished) = (reign.cluster, reign.epoch, finished.len());
+            tracing::info!(?migrated, %cluster, %epoch, finished, "leading");
+            Ok(fence)
         };
         let fence = self.reign.get_or_try_init(begin).await;
-        fence.cloned().map_err(|source| {
+        fence.copied().map_err(|source| {
             // Nothing can be done before, so nobody else needs to try.
             self.breaker.trip(outage(&source).unwrap_or_else(|| Outage {
                 reason: Reason::DatabaseUnavailable,

@@ -306,11 +306,11 @@ fn parts(
     let ctldb = CtlDb::open(config.ctldb.clone()).context("open ctldb")?;
     let (wakes, queues) = Wakes::new(cache.clone());
     let context = Context {
-        cluster: config.cluster_name.clone(),
+        cluster: config.cluster_name.to_string(),
         allow_drop: config.allow_drop,
         cache,
         objects,
-        database: Database::new(ctldb, &config.cluster_name, metrics.clone()),
+        database: Database::new(ctldb, config.cluster_name, metrics.clone()),
         budget: Budget::new(config.max_changes),
         requeue: Requeue::new(config.recheck),
         metrics,

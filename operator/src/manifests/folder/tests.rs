@@ -165,7 +165,7 @@ fn what_the_schema_does_not_have_is_refused_with_its_line() {
         &table(COLUMNS, "  keyColumns: id\n"),
         expect![[r#"t.yaml:11: spec.keyColumns: Invalid value: "string": must be of type array"#]],
     );
-    check(&format!("{FAMILY}"), expect!["t.yaml:1: spec: Required value"]);
+    check(FAMILY, expect!["t.yaml:1: spec: Required value"]);
     check(
         "apiVersion: ctlstore.dev/v1alpha1\nkind: CtlFamily\nmetadata: {}\nspec: {}\n",
         expect!["t.yaml:3: metadata.name: Required value"],
