@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::app::App;
+use crate::body;
 use crate::error::{Code, Error};
 
 /// Header with the writer's name.
@@ -172,7 +173,10 @@ pub(crate) async fn admins_only(
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
-        Err(refused) => refused.into_response(),
+        Err(refused) => {
+            body::discard(request.into_body()).await;
+            refused.into_response()
+        }
     }
 }
 

@@ -97,7 +97,7 @@ async fn ask_on(app: App, gate: Arc<Gate>) {
     loop {
         match timeout(BEAT, app.db.meta()).await {
             Ok(Ok(meta)) => {
-                app.metrics.wrote(meta.last.map_or(ledger::Seq::ZERO, |position| position.seq));
+                app.metrics.reached(meta.last.map_or(ledger::Seq::ZERO, |position| position.seq));
                 verdict.good();
             }
             // The URL leads to another database now, an empty one.

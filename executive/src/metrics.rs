@@ -100,7 +100,7 @@ impl Metrics {
         let open = "1 when admin routes are open to everyone (--open-admin)";
         all.register("open_admin", open, self.open_admin.clone());
         all.register("ctldb_up", "1 while ctldb answers", self.ctldb_up.clone());
-        all.register("seq", "The highest sequence this process wrote", self.seq.clone());
+        all.register("seq", "The highest sequence that this process knows", self.seq.clone());
         all
     }
 
@@ -123,10 +123,14 @@ impl Metrics {
         self.rejections.get_or_create(&Reason { reason: code.as_str() }).inc();
     }
 
-    /// A request to mutate came with so many values, of which so many have no column.
-    pub(crate) fn received(&self, values: u64, ignored: u64) {
+    /// A request to mutate came with so many values.
+    pub(crate) fn received(&self, values: u64) {
         self.values.inc_by(values);
-        self.ignored.inc_by(ignored);
+    }
+
+    /// So many of a committed batch's values have no column.
+    pub(crate) fn ignored(&self, values: u64) {
+        self.ignored.inc_by(values);
     }
 
     /// A batch was committed, or recognised as one that was.
@@ -139,8 +143,8 @@ impl Metrics {
         }
     }
 
-    /// The ledger was written up to this sequence.
-    pub(crate) fn wrote(&self, seq: ledger::Seq) {
+    /// The ledger reaches up to this sequence.
+    pub(crate) fn reached(&self, seq: ledger::Seq) {
         self.seq.inner().fetch_max(seq.get(), std::sync::atomic::Ordering::Relaxed);
     }
 }

@@ -61,10 +61,11 @@ pub(crate) async fn mutate(
     };
     let body = body::read(body, app.timeout).await?;
     let order = Order::parse(&family, &body)?;
+    app.metrics.received(count(order.values()));
     let author = caller.writer(credentials.writer.clone());
     let sender = Sender { family, credentials, author, unknown };
     let (committed, decoded) = commit(&app, &sender, &order).await?;
-    Ok(answer(&app, &order, &committed, &decoded))
+    Ok(answer(&app, &committed, &decoded))
 }
 
 /// Reads the order against the schemas and commits it; again with fresh schemas when they turn out to be stale.
@@ -117,14 +118,13 @@ impl Sender {
     }
 }
 
-fn answer(app: &App, order: &Order<'_>, committed: &Committed, decoded: &Decoded) -> Response {
+fn answer(app: &App, committed: &Committed, decoded: &Decoded) -> Response {
     let Committed { mark, repeated, .. } = *committed;
-    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let is_delete = |mutation: &Mutation| matches!(mutation, Mutation::Delete(_));
     let deletes = decoded.mutations.iter().filter(|(_, mutation)| is_delete(mutation)).count();
-    app.metrics.received(count(order.values()), decoded.ignored_values);
+    app.metrics.ignored(decoded.ignored_values);
     app.metrics.committed(count(decoded.mutations.len() - deletes), count(deletes), repeated);
-    app.metrics.wrote(mark.seq);
+    app.metrics.reached(mark.seq);
 
     let mut response = Written(Some(mark)).into_response();
     let headers = response.headers_mut();
@@ -135,6 +135,10 @@ fn answer(app: &App, order: &Order<'_>, committed: &Committed, decoded: &Decoded
         headers.insert(REPEATED, HeaderValue::from_static("true"));
     }
     response
+}
+
+fn count(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// `flags.colour, flags.size`, or with many: the first of them and `+7`.

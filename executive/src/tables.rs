@@ -88,7 +88,7 @@ async fn change(app: &App, change: SchemaChange, author: Author) -> Result<Appli
     let applied = app
         .carry_out(async move { db.change_schema(&change, &author, Fence::Open).await })
         .await??;
-    app.metrics.wrote(applied.mark.seq);
+    app.metrics.reached(applied.mark.seq);
     Ok(applied)
 }
 

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use daemon::log::Chain;
 use ledger::{
     ColumnName, FamilyName, Key, LdbTable, Mutation, NameError, Row, TableName, TableSchema,
     ValueError, decode_base64,
@@ -64,9 +65,9 @@ pub(crate) enum Unknown {
 /// A request that makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DecodeError {
-    #[error("JSON Error: {source}")] // the client needs the place, so the cause is in the text
+    #[error("JSON Error")]
     Body { source: serde_json::Error },
-    #[error("JSON Error: {field}: {source}")]
+    #[error("JSON Error: {field}")]
     Member { field: String, source: serde_json::Error },
     #[error("Number of requests exceeds maximum")]
     TooMany,
@@ -76,7 +77,7 @@ pub(crate) enum DecodeError {
     CookieTooLong { field: &'static str },
     #[error("{field} is not standard base64 with padding, encode the bytes so")]
     CookieBase64 { field: &'static str },
-    #[error("mutation {index}: {source}")]
+    #[error("mutation {index}")]
     Name { index: usize, field: String, source: NameError },
     #[error("mutation {index}: column {column:?} is there more than once in different case, send it once", column = column.as_str())]
     Ambiguous { index: usize, column: ColumnName },
@@ -84,7 +85,7 @@ pub(crate) enum DecodeError {
     TableNotFound { index: usize, table: LdbTable },
     #[error("mutation {index}: table {table} has no column {column:?}, add it or leave it out", column = column.as_str())]
     UnknownColumn { index: usize, table: LdbTable, column: ColumnName },
-    #[error("mutation {index}: {source}")]
+    #[error("mutation {index}")]
     Value { index: usize, source: ValueError },
 }
 
@@ -203,7 +204,8 @@ fn read_cookie(body: &Object<'_>, field: &'static str) -> Result<Option<Vec<u8>>
 
 impl From<DecodeError> for Error {
     fn from(error: DecodeError) -> Self {
-        let message = error.to_string();
+        // With its causes: they are what the client did wrong.
+        let message = Chain(&error).to_string();
         let values =
             |index: usize, column: &ColumnName| format!("mutations[{index}].values.{column}");
         let (code, field) = match error {

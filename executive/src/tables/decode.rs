@@ -1,5 +1,6 @@
 //! From the JSON of the table routes to columns and keys. Pure.
 
+use daemon::log::Chain;
 use ledger::{Column, ColumnName, ColumnType, FamilyName, LdbTable, NameError, SchemaError};
 use ledger::{TableName, TableSchema, TooWide};
 use serde_json::value::RawValue;
@@ -25,7 +26,7 @@ pub(super) struct Named {
 /// A request that makes no table. Texts of the original are kept.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TableError {
-    #[error("JSON Error: {source}")] // the client needs the place, so the cause is in the text
+    #[error("JSON Error")]
     Json { source: serde_json::Error },
     #[error("Error unzipping fields: Field #{index} is malformed: expected 2 elements, got {got}")]
     Malformed { index: usize, got: usize },
@@ -100,7 +101,7 @@ impl From<serde_json::Error> for TableError {
 
 impl From<TableError> for Error {
     fn from(error: TableError) -> Self {
-        let message = error.to_string();
+        let message = Chain(&error).to_string();
         match error {
             TableError::Json { .. } => Error::new(Code::JsonInvalid, message),
             TableError::Malformed { index, .. } | TableError::UnknownType { index, .. } => {

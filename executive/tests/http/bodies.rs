@@ -38,6 +38,17 @@ async fn a_body_has_at_most_a_mebibyte() {
     server.end().await;
 }
 
+/// Who is refused before the body was read still gets the answer, and not a reset connection.
+#[tokio::test]
+async fn the_answer_comes_though_nobody_wants_the_body() {
+    let closed = |config: &mut executive::Config| config.admin = executive::AdminAccess::Closed;
+    let server = Server::start_with(Backend::Sqlite, closed).await;
+    let large = " ".repeat(4 * MIB);
+    assert_eq!(server.send("POST /families/fam", &[], large.clone()).await.status, 401);
+    assert_eq!(server.mutate("fam", large).await.status, 401);
+    server.end().await;
+}
+
 #[tokio::test]
 async fn a_chunked_body_is_counted_as_it_comes() {
     let server = Server::start(Backend::Sqlite).await;

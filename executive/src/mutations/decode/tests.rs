@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use expect_test::{Expect, expect};
 use ledger::{Column, ColumnType};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -360,4 +361,46 @@ fn values_that_do_not_fit() {
     let long = |count| format!("\"{}\"", "ü".repeat(count));
     assert!(decode(&rate("region", &long(191)), Unknown::Ignore).is_ok());
     assert!(bad("region", &long(192)).1.contains("more than 191 characters"));
+}
+
+/// Pieces of requests, and of nonsense.
+fn pieces() -> impl Strategy<Value = String> {
+    let pieces = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"mutations\":[",
+        "{\"table\":\"flags\",",
+        "\"values\":{",
+        "\"delete\":true",
+        "\"cookie\":\"AQ==\"",
+        "\"id\":1",
+        "\"name\":\"x\"",
+        "null",
+        "1e400",
+        "-0",
+        "\"\\ud800\"",
+        "\"Name\":",
+        "{\"mutations\":[{\"table\":\"flags\",\"values\":{\"id\":",
+        "}}]}",
+    ];
+    let piece = prop_oneof![
+        prop::sample::select(pieces.to_vec()).prop_map(str::to_owned),
+        any::<i64>().prop_map(|n| n.to_string()),
+        any::<f64>().prop_map(|n| n.to_string()),
+        any::<String>(),
+    ];
+    prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_body_makes_it_panic(body in pieces()) {
+        let _ = show(&body, Unknown::Ignore);
+        let _ = show(&body, Unknown::Refuse);
+        let _ = show(&flag(&body), Unknown::Ignore);
+    }
 }
