@@ -1,2 +1,51 @@
-//! The one binary.
-fn main() {}
+//! Side-by-side measurements: `just bench`, `just bench replay`. Exits with 1 when a budget is not kept.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Parser as _;
+
+use crate::args::Args;
+
+mod args;
+mod fixture;
+mod idle;
+mod replay;
+mod runner;
+
+const SCENARIOS: [&str; 2] = ["replay", "idle"];
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<bool> {
+    if let Some(name) = args.name.as_deref().filter(|name| !SCENARIOS.contains(name)) {
+        bail!("no scenario is called {name:?}, there are {}", SCENARIOS.join(" and "));
+    }
+    let mut json: Box<dyn Write> = match &args.json {
+        Some(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
+        None => Box::new(io::sink()),
+    };
+    let mut out = io::stdout().lock();
+    let mut kept = true;
+    for name in SCENARIOS {
+        if args.name.as_deref().is_some_and(|wanted| wanted != name) {
+            continue;
+        }
+        kept &= match name {
+            "replay" => replay::run(args, &mut out, &mut json)?,
+            _ => idle::run(args, &mut out, &mut json)?,
+        };
+    }
+    Ok(kept)
+}

@@ -1,0 +1,28 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Measures ctlstore beside what it is compared with, in one run, and says whether the budgets are kept.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+pub(crate) struct Args {
+    /// Which scenario: replay or idle; all of them without a name.
+    pub(crate) name: Option<String>,
+    /// How often each contender runs; the median counts.
+    #[arg(long, default_value_t = 3)]
+    pub(crate) rounds: usize,
+    /// Ledger entries in the replay scenario; the budget is stated for 36,000.
+    #[arg(long, default_value_t = 36_000)]
+    pub(crate) entries: u64,
+    /// How long the idle agent is watched, in seconds.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) idle_seconds: u64,
+    /// Where LDBs and ledgers are put: the disk that is measured. Default: the system's folder for temporary files.
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+    /// Append the figures to this file, a JSON object a line.
+    #[arg(long)]
+    pub(crate) json: Option<PathBuf>,
+}

@@ -1,0 +1,120 @@
+//! Catch-up: a node's agent on a ledger of tens of thousands of entries, beside a loop that runs each statement's text in
+//! a SQLite transaction of its own, with the bookkeeping of the original (its section 4.5). Same ledger, same disk, same
+//! journal mode, WAL with `synchronous=NORMAL`.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use ledger::{CtlDbUrl, Statement};
+use reader::Ldb;
+use rusqlite::{Connection, params};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Args;
+use crate::fixture;
+use crate::runner::{self, Budget, Contender, Scenario};
+
+const AGENT: &str = "agent";
+const LOOP: &str = "one transaction per statement";
+
+/// Runs the scenario; true when its budget was kept.
+pub(crate) fn run(args: &Args, out: &mut dyn Write, json: &mut dyn Write) -> Result<bool> {
+    let folder = match &args.dir {
+        Some(dir) => tempfile::tempdir_in(dir)?,
+        None => tempfile::tempdir()?,
+    };
+    let ledger = folder.path().join("ctldb.sqlite");
+    let runtime = Runtime::new()?;
+    writeln!(out, "replay: writing a ledger of {} entries", args.entries)?;
+    let entries = runtime.block_on(async {
+        let ctldb = fixture::mixed_ledger(&ledger, args.entries).await?;
+        anyhow::Ok(ctldb.meta().await?.last.map_or(0, |last| last.seq.get()))
+    })?;
+    let mut scenario = Scenario {
+        name: "replay",
+        unit: "entries/s",
+        contenders: vec![
+            Contender {
+                name: AGENT,
+                run: Box::new(|| {
+                    let target = tempfile::tempdir_in(folder.path())?;
+                    rate(entries, || runtime.block_on(with_agent(&ledger, target.path(), entries)))
+                }),
+            },
+            Contender {
+                name: LOOP,
+                run: Box::new(|| {
+                    let target = tempfile::tempdir_in(folder.path())?;
+                    rate(entries, || one_by_one(&ledger, &target.path().join("ldb.db")))
+                }),
+            },
+        ],
+        budgets: vec![Budget::AtLeast { times: 10.0, first: AGENT, second: LOOP }],
+    };
+    runner::run(&mut scenario, args.rounds, out, json)
+}
+
+fn rate(entries: u64, work: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let start = Instant::now();
+    work()?;
+    // Ledgers of a benchmark are far below 2^32 entries.
+    Ok(f64::from(u32::try_from(entries)?) / start.elapsed().as_secs_f64())
+}
+
+async fn with_agent(ledger: &Path, ldb_dir: &Path, entries: u64) -> Result<()> {
+    let stop = CancellationToken::new();
+    let config = agent::Config {
+        ldb_dir: ldb_dir.to_owned(),
+        ctldb: CtlDbUrl::Sqlite(ledger.to_owned()),
+        ctldb_url_file: None,
+        read_bind: None,
+        admin_bind: None,
+        poll_interval: Duration::from_millis(100),
+    };
+    let agent = tokio::spawn(agent::run::run(config, stop.clone(), |_started| ()));
+    loop {
+        let seq = Ldb::open(ldb_dir).ok().and_then(|ldb| ldb.position().ok().flatten());
+        if seq.is_some_and(|position| position.seq.get() >= entries) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    stop.cancel();
+    agent.await.context("the agent ended badly")?
+}
+
+/// What the original's reflector does for each statement, markers aside: time, sequence, text, commit.
+fn one_by_one(ledger: &Path, ldb: &Path) -> Result<()> {
+    let source = Connection::open(ledger)?;
+    let mut target = Connection::open(ldb)?;
+    target.pragma_update(None, "journal_mode", "WAL")?;
+    target.pragma_update(None, "synchronous", "NORMAL")?;
+    target.execute_batch(
+        "CREATE TABLE _ldb_seq (id INTEGER PRIMARY KEY NOT NULL, seq BIGINT NOT NULL);
+         CREATE TABLE _ldb_last_update (name STRING PRIMARY KEY NOT NULL, timestamp DATETIME NOT NULL);",
+    )?;
+    let mut select =
+        source.prepare("SELECT seq, leader_ts, statement FROM ctlstore_dml_ledger ORDER BY seq")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (seq, time, text): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let transaction = target.transaction()?;
+        transaction.execute(
+            "REPLACE INTO _ldb_last_update (name, timestamp) VALUES ('ledger', ?1)",
+            params![time],
+        )?;
+        transaction.execute(
+            "INSERT INTO _ldb_seq (id, seq) VALUES (1, ?1)
+             ON CONFLICT (id) DO UPDATE SET seq = excluded.seq WHERE seq < excluded.seq",
+            params![seq],
+        )?;
+        if text != Statement::BEGIN && text != Statement::COMMIT {
+            transaction.execute(&text, [])?;
+        }
+        transaction.commit()?;
+    }
+    Ok(())
+}
