@@ -129,7 +129,8 @@ impl Session {
         let there = self.our_tables().await?;
         let done = usize::try_from(from).unwrap_or(usize::MAX);
         // Collected, for an iterator of this type held across an await is not known to be Send.
-        let tables: Vec<_> = STEPS.iter().skip(done).copied().flatten().copied().flatten().collect();
+        let tables: Vec<_> =
+            STEPS.iter().skip(done).copied().flatten().copied().flatten().collect();
         for table in tables {
             if !there.iter().any(|name| name == table.name) {
                 self.create(table, collation).await?;

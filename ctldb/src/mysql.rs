@@ -9,7 +9,7 @@ use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions, MySqlRo
 use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Executor as _, MySql as Driver, MySqlPool, Row as _,
+    AssertSqlSafe, ConnectOptions as _, Executor as _, MySql as Driver, MySqlPool, Row as _, Type,
     TypeInfo as _, ValueRef as _,
 };
 
@@ -193,6 +193,13 @@ fn value(row: &MySqlRow, index: usize) -> Result<SqlValue, sqlx::Error> {
         return Ok(SqlValue::Null);
     }
     let info = raw.type_info().into_owned();
+    // By the collation and not by the type's name, which takes text of a binary collation, such as ours, for bytes.
+    if <str as Type<Driver>>::compatible(&info) {
+        return row.try_get_unchecked(index).map(SqlValue::Text);
+    }
+    if <[u8] as Type<Driver>>::compatible(&info) {
+        return row.try_get_unchecked(index).map(SqlValue::Bytes);
+    }
     match info.name() {
         "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" | "YEAR" => {
             row.try_get_unchecked(index).map(SqlValue::Int)
@@ -204,12 +211,6 @@ fn value(row: &MySqlRow, index: usize) -> Result<SqlValue, sqlx::Error> {
                 .map_err(|error| sqlx::Error::Decode(error.into()))
         }
         "FLOAT" | "DOUBLE" => row.try_get_unchecked(index).map(SqlValue::Real),
-        "CHAR" | "VARCHAR" | "TINYTEXT" | "TEXT" | "MEDIUMTEXT" | "LONGTEXT" | "ENUM" => {
-            row.try_get_unchecked(index).map(SqlValue::Text)
-        }
-        "BINARY" | "VARBINARY" | "TINYBLOB" | "BLOB" | "MEDIUMBLOB" | "LONGBLOB" => {
-            row.try_get_unchecked(index).map(SqlValue::Bytes)
-        }
         other => Err(sqlx::Error::Decode(format!("column {index} has the type {other}").into())),
     }
 }

@@ -1,0 +1,26 @@
+//! What ctldb promises, shown on SQLite and on a real server: MariaDB, or the MySQL that `CTLSTORE_TEST_MYSQL_URL` names.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests: a panic is their answer, and measured times are for whoever reads the log"
+)]
+
+mod on_both;
+mod place;
+mod replay;
+mod shape;
+
+mod batches;
+mod concurrency;
+mod crashes;
+mod equality;
+mod fencing;
+mod frozen;
+mod ledger_care;
+mod migration;
+mod outage;
+mod schema;
+mod waiting;
+mod writers;
