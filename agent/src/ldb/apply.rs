@@ -206,7 +206,12 @@ impl Writer {
 
 /// Does the entry itself fail, whatever the state of the disk? It would fail on every node.
 fn is_poison(error: &rusqlite::Error) -> bool {
-    match error.sqlite_error_code() {
+    let code = match error {
+        // What SQLite does not understand when it prepares a statement.
+        rusqlite::Error::SqlInputError { error, .. } => Some(error.code),
+        other => other.sqlite_error_code(),
+    };
+    match code {
         // No such table or column, a table that is there already, a key that is null, text for a row's number.
         Some(
             ErrorCode::Unknown

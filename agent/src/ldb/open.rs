@@ -111,6 +111,10 @@ fn make_dir(dir: &Path) -> Result<(), Error> {
     if dir.is_dir() {
         return Ok(());
     }
+    if dir.exists() {
+        let what = "it is not a directory".to_owned();
+        return Err(Error::Foreign { path: dir.to_owned(), what });
+    }
     if let Some(parent) = dir.parent() {
         std::fs::create_dir_all(parent).map_err(Error::file("make", parent))?;
     }

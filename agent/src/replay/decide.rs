@@ -122,7 +122,7 @@ fn ended(in_frame: bool, seq: Seq) -> Then {
 }
 
 /// The entries after our own, once that one is known to be the one that we applied.
-fn behind_own<'a>(standing: Standing, fetched: &'a Fetched) -> Result<&'a [Entry], Stop> {
+fn behind_own(standing: Standing, fetched: &Fetched) -> Result<&[Entry], Stop> {
     let Some(own) = standing.position else { return Ok(&fetched.entries) };
     match fetched.entries.split_first() {
         Some((first, rest)) if first.seq == own.seq => {

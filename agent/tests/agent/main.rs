@@ -1,0 +1,12 @@
+//! The agent as a whole, against real ledgers: SQLite files and a MariaDB.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
+
+mod agent;
+mod content;
+mod directory;
+mod http;
+mod kill;
+mod ledger;
+mod legacy;
+mod replay;
+mod stops;
