@@ -74,6 +74,7 @@ crds-check:
 
 # Measure side by side: just bench NAME; without a name, list the scenarios
 bench *ARGS: (setup "demo")
+    cargo build --locked --release --workspace --bins
     cargo run --quiet --locked --release --bin bench -- {{ ARGS }}
 
 # What CI runs
