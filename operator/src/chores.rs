@@ -34,7 +34,9 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let rounds = async {
         // An object that was not listed yet is not gone.
-        context.cache.ready().await?;
+        if !context.cache.ready(stop).await? {
+            return Ok(());
+        }
         loop {
             if let Err(error) = round(context).await {
                 tracing::warn!(error = %Chain(&error), "the chores are not done, they are tried again");

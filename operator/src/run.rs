@@ -82,11 +82,7 @@ async fn in_cluster(
     let fits = readiness.gate("crds");
     let (families, tables, namespaces) =
         (Feed::new(of_spec), Feed::new(of_spec), Feed::new(of_labels));
-    let cache = Cache {
-        families: families.store(),
-        tables: tables.store(),
-        namespaces: namespaces.store(),
-    };
+    let cache = Cache::new(families.store(), tables.store(), namespaces.store());
     let objects = Arc::new(ApiServer::new(client.clone(), &identity, metrics.clone()));
     let (context, wakes, queues) = parts(&config, cache, objects, metrics.clone())?;
 
@@ -207,9 +203,11 @@ fn spawn_work(
     let (families, tables) = (names(families, stop.clone()), names(tables, stop.clone()));
     let shared = || (Arc::clone(&context), stop.clone());
 
-    let (work, _) = shared();
+    let (work, stop) = shared();
     tasks.spawn("families", stage.clone().run(async move {
-        work.cache.ready().await?;
+        if !work.cache.ready(&stop).await? {
+            return Ok(());
+        }
         let reconcile = |family: Arc<crds::CtlFamily>, context| {
             ctlfamily::reconcile(ObjectRef::from(&*family), context).boxed()
         };
@@ -221,9 +219,11 @@ fn spawn_work(
         applier(reconcile, policy, work, store, families, config).for_each(async |_| {}).await;
         Ok(())
     }));
-    let (work, _) = shared();
+    let (work, stop) = shared();
     tasks.spawn("tables", stage.clone().run(async move {
-        work.cache.ready().await?;
+        if !work.cache.ready(&stop).await? {
+            return Ok(());
+        }
         let reconcile = |table: Arc<crds::CtlTable>, context| {
             ctltable::reconcile(ObjectRef::from(&*table), context).boxed()
         };

@@ -74,7 +74,7 @@ impl Desk {
     /// The reading ends.
     pub(crate) fn cache(&self) -> Cache {
         let State { families, tables, namespaces, .. } = &*self.lock();
-        Cache { families: families.store(), tables: tables.store(), namespaces: namespaces.store() }
+        Cache::new(families.store(), tables.store(), namespaces.store())
     }
 
     /// An object went that the folder may still have.
