@@ -175,3 +175,37 @@ pub(crate) fn now() -> LeaderTs {
 pub(crate) fn cut(text: &str, characters: usize) -> &str {
     text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
 }
+
+#[cfg(test)]
+mod tests {
+    use ledger::{ColumnName, Literal};
+
+    use super::*;
+
+    fn upsert(values: Vec<Literal>) -> Statement {
+        let table = LdbTable::parse("shop___items").unwrap();
+        Statement::Upsert { table, columns: vec![ColumnName::parse("id").unwrap()], values }
+    }
+
+    fn render(statement: Statement) -> Result<Rendered, Error> {
+        Rendered::new(&LdbTable::parse("shop___items").unwrap(), &[statement])
+    }
+
+    #[test]
+    fn what_agents_cannot_read_never_gets_into_the_ledger() {
+        assert_eq!(render(upsert(vec![Literal::Integer(1)])).unwrap().upserts, 1);
+        let outside =
+            [vec![], vec![Literal::Text("a\0".to_owned())], vec![Literal::Real(f64::NAN)]];
+        for values in outside {
+            let error = render(upsert(values)).unwrap_err();
+            assert!(matches!(error, Error::Poisonous { source: Some(_), .. }), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_cut_at_characters() {
+        assert_eq!(cut("äöü", 2), "äö");
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("", 3), "");
+    }
+}

@@ -110,7 +110,8 @@ impl From<&Value> for SqlValue {
         match value {
             Value::Null => SqlValue::Null,
             Value::Integer(int) => SqlValue::Int(*int),
-            Value::Decimal(real) => SqlValue::Real(*real),
+            // Adding zero makes zero of minus zero, as the ledger's text does.
+            Value::Decimal(real) => SqlValue::Real(*real + 0.0),
             Value::Text(text) => SqlValue::Text(text.clone()),
             Value::Bytes(bytes) => SqlValue::Bytes(bytes.clone()),
         }

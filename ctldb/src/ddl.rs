@@ -7,8 +7,15 @@ use crate::dialect::{Dialect, quoted};
 use crate::session::{Session, pause};
 use crate::{Error, Fault, IntentKind, Live, TableRecord};
 
-/// Each try waits for two seconds at most, and others who want the table wait behind it.
-const TRIES: u32 = 3;
+/// How often a change asks for its table. Each try waits for two seconds at most, and others who want the table wait
+/// behind it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    /// A change that somebody is waiting for.
+    Ours,
+    /// A change that somebody left behind, and that will be tried again soon.
+    Theirs,
+}
 
 /// MySQL is told how to change a table, so that it never copies one.
 const ALGORITHMS: [&str; 2] = [", ALGORITHM=INSTANT", ", ALGORITHM=INPLACE, LOCK=NONE"];
@@ -19,6 +26,7 @@ impl Session {
         &mut self,
         record: &TableRecord,
         kind: &IntentKind,
+        patience: Patience,
     ) -> Result<(), Error> {
         let table = record.schema.table();
         match kind {
@@ -26,7 +34,7 @@ impl Session {
                 Live::Absent => {
                     let collation = self.collation().await?;
                     let sql = create(self.dialect(), &record.schema, collation);
-                    self.ddl(table, &[sql]).await?;
+                    self.ddl(table, &[sql], patience).await?;
                 }
                 live => return check(&live, &record.schema),
             },
@@ -36,14 +44,15 @@ impl Session {
                     return Ok(());
                 }
                 for sql in add_columns(self.dialect(), table, &missing) {
-                    self.ddl(table, &sql).await?;
+                    self.ddl(table, &sql, patience).await?;
                 }
             }
             IntentKind::Drop => {
                 if self.live(table).await? == Live::Absent {
                     return Ok(());
                 }
-                self.ddl(table, &[format!("DROP TABLE {}", quoted(table))]).await?;
+                let sql = format!("DROP TABLE {}", quoted(table));
+                self.ddl(table, &[sql], patience).await?;
             }
         }
         let live = self.live(table).await?;
@@ -59,16 +68,24 @@ impl Session {
     }
 
     /// Runs one of several forms of the same change: the first that the server can do.
-    async fn ddl(&mut self, table: &LdbTable, forms: &[String]) -> Result<(), Error> {
+    async fn ddl(
+        &mut self,
+        table: &LdbTable,
+        forms: &[String],
+        patience: Patience,
+    ) -> Result<(), Error> {
         let limit = self.options().ddl_timeout;
-        let mut tries = 0;
+        let mut tries = match patience {
+            Patience::Ours => 3,
+            Patience::Theirs => 1,
+        };
         let mut forms = forms.iter();
         let mut form = forms.next().expect("BUG: a change has a form");
         loop {
             match self.run_for(limit, form, &[]).await {
                 Ok(_) => return Ok(()),
-                Err(Fault::Contention(_)) if tries + 1 < TRIES => {
-                    tries += 1;
+                Err(Fault::Contention(_)) if tries > 1 => {
+                    tries -= 1;
                     pause().await;
                 }
                 Err(Fault::Contention(_)) => {

@@ -4,6 +4,7 @@
 use ledger::{LdbTable, Statement};
 
 use crate::append::Rendered;
+use crate::ddl::Patience;
 use crate::schema_change::widened;
 use crate::session::Session;
 use crate::{Applied, CtlDb, Error, Fence, Intent, IntentKind, Meta, TableRecord};
@@ -46,7 +47,7 @@ impl Session {
         self.fenced(fence).await?;
         for record in self.unfinished().await? {
             if record.schema.table() == table {
-                self.finish(&record, fence).await?;
+                self.finish(&record, fence, Patience::Ours).await?;
             } else {
                 self.finish_other(&record, fence).await?;
             }
@@ -60,11 +61,12 @@ impl Session {
         record: &TableRecord,
         fence: Fence,
     ) -> Result<Applied, Error> {
-        match self.finish(record, fence).await {
+        match self.finish(record, fence, Patience::Ours).await {
             Err(error @ Error::Database { .. }) => {
                 self.withdraw(record, fence).await?;
                 Err(error)
             }
+            Err(Error::SchemaBusy { table }) => self.finished_by_another(record, table).await,
             result => result,
         }
     }
@@ -72,7 +74,7 @@ impl Session {
     /// False: it stays as it is.
     async fn finish_other(&mut self, record: &TableRecord, fence: Fence) -> Result<bool, Error> {
         let table = record.schema.table();
-        match self.finish(record, fence).await {
+        match self.finish(record, fence, Patience::Theirs).await {
             Ok(_) => Ok(true),
             Err(error @ (Error::Crashed(_) | Error::Deposed { .. })) => Err(error),
             Err(error) if error.is_unavailable() => Err(error),
@@ -83,8 +85,38 @@ impl Session {
         }
     }
 
-    async fn finish(&mut self, record: &TableRecord, fence: Fence) -> Result<Applied, Error> {
-        let result = self.carry_out(record, fence).await;
+    /// Our intent is gone. Another process on the same file saw it and was faster; or it withdrew what cannot be.
+    async fn finished_by_another(
+        &mut self,
+        record: &TableRecord,
+        table: LdbTable,
+    ) -> Result<Applied, Error> {
+        let last = self.meta().await?.last;
+        let now = self.record(&table).await?;
+        let schema_seq = match (&intent(record)?.kind, &now) {
+            (IntentKind::Drop, None) => last.map(|last| last.seq),
+            (IntentKind::Create, Some(now)) => Some(now.schema_seq),
+            (IntentKind::AddColumns(columns), Some(now))
+                if columns.iter().all(|column| now.schema.columns().contains(column)) =>
+            {
+                Some(now.schema_seq)
+            }
+            _ => None,
+        };
+        match (last, schema_seq) {
+            // The change stands at this place of the ledger or before it.
+            (Some(last), Some(schema_seq)) => Ok(Applied { mark: last.mark(), schema_seq }),
+            _ => Err(Error::SchemaBusy { table }),
+        }
+    }
+
+    async fn finish(
+        &mut self,
+        record: &TableRecord,
+        fence: Fence,
+        patience: Patience,
+    ) -> Result<Applied, Error> {
+        let result = self.carry_out(record, fence, patience).await;
         if let Err(Error::Ddl { .. } | Error::Foreign { .. }) = &result {
             // Refused for good, and the table is as it was.
             self.withdraw(record, fence).await?;
@@ -92,13 +124,18 @@ impl Session {
         result
     }
 
-    async fn carry_out(&mut self, record: &TableRecord, fence: Fence) -> Result<Applied, Error> {
+    async fn carry_out(
+        &mut self,
+        record: &TableRecord,
+        fence: Fence,
+        patience: Patience,
+    ) -> Result<Applied, Error> {
         let intent = intent(record)?;
         self.pass("change: before the DDL")?;
         if !self.dialect().ddl_in_transaction() {
             // The connection holds the schema lock; whoever was deposed meanwhile stops here.
             self.fenced(fence).await?;
-            self.alter(record, &intent.kind).await?;
+            self.alter(record, &intent.kind, patience).await?;
         }
         self.pass("change: after the DDL")?;
         let meta = self.begin_locked(fence).await?;
@@ -121,7 +158,8 @@ impl Session {
             return Err(Error::SchemaBusy { table: table.clone() });
         };
         if self.dialect().ddl_in_transaction() {
-            self.alter(&now, &intent.kind).await?;
+            // It waits for nobody: the transaction has the whole file.
+            self.alter(&now, &intent.kind, Patience::Theirs).await?;
             self.pass("change: the DDL, inside the transaction")?;
         }
         let rendered = Rendered::new(table, &statements(&now, &intent.kind))?;

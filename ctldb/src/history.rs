@@ -4,7 +4,7 @@ use ledger::{History, Seq};
 
 use crate::append::{cut, now};
 use crate::session::Session;
-use crate::{Author, CtlDb, Epoch, Error, Fence, Meta};
+use crate::{Author, CtlDb, Epoch, Error, Fence, Meta, Parent};
 
 const NEW_HISTORY: &str = "start a new history";
 const WIN: &str = "raise the operator's epoch";
@@ -57,15 +57,27 @@ impl Session {
     async fn branch(&mut self, meta: &Meta, above: Seq) -> Result<History, Error> {
         const SQL: &str = "UPDATE ctlstore_meta SET history = ?, last_seq = ?, parent_history = ?, parent_seq = ?, parent_chain = ? WHERE id = 1";
         let history = History::Id(uuid::Uuid::new_v4());
+        let parent = self.parent(meta).await?;
         let params = [
             history.to_string().into(),
             above.max(meta.last_seq()).to_i64().into(),
-            meta.history.to_string().into(),
-            meta.last_seq().to_i64().into(),
-            meta.chain().as_bytes().as_slice().into(),
+            parent.history.to_string().into(),
+            parent.seq.to_i64().into(),
+            parent.chain.as_bytes().as_slice().into(),
         ];
         self.execute(NEW_HISTORY, SQL, &params).await?;
         Ok(history)
+    }
+
+    /// Which ledger the next history continues: this one, or, when nothing was written since it began, the one that it
+    /// continues itself. So nobody begins anew because an administrator asked twice.
+    async fn parent(&mut self, meta: &Meta) -> Result<Parent, Error> {
+        let own = Parent { history: meta.history, seq: meta.last_seq(), chain: meta.chain() };
+        let Some(parent) = meta.parent else { return Ok(own) };
+        let sql = "SELECT COUNT(*) FROM ctlstore_batches WHERE first_seq > ?";
+        let rows = self.query(NEW_HISTORY, sql, &[parent.seq.to_i64().into()]).await?;
+        let written = rows.first().map_or(Ok(0), |row| row.int(0))?;
+        Ok(if written == 0 { parent } else { own })
     }
 
     async fn insert_skip(&mut self, seq: Seq, reason: &str, author: &Author) -> Result<(), Error> {

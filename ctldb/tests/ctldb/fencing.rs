@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
-use ctldb::{CrashPoints, CtlDb, Deletion, Epoch, Error, Fence, Owner, OwnerId};
+use ctldb::{ClusterName, CrashPoints, CtlDb, Deletion, Epoch, Error, Fence, Owner, OwnerId};
 use ledger::ColumnType;
 
 use crate::on_both;
@@ -16,6 +16,7 @@ on_both!(
     every_fenced_operation_refuses_the_deposed,
     deposed_before_the_ddl,
     deposed_between_the_ddl_and_the_commit,
+    clusters_depose_only_their_own_operators,
 );
 
 async fn epochs_rise(place: &Place) -> Result<()> {
@@ -101,4 +102,20 @@ async fn deposed_before_the_ddl(place: &Place) -> Result<()> {
 
 async fn deposed_between_the_ddl_and_the_commit(place: &Place) -> Result<()> {
     deposed_at(place, "change: after the DDL").await
+}
+
+async fn clusters_depose_only_their_own_operators(place: &Place) -> Result<()> {
+    let ctldb = place.migrated().await?;
+    let cluster = |name| ClusterName::parse(name).map_err(anyhow::Error::from);
+    let east = Fence::Reign(ctldb.win_reign(cluster("east")?).await?);
+    let west = Fence::Reign(ctldb.win_reign(cluster("west")?).await?);
+    ctldb.create_family(&family("east"), east).await?;
+    ctldb.create_family(&family("west"), west).await?;
+    let east_again = Fence::Reign(ctldb.win_reign(cluster("east")?).await?);
+    let error = ctldb.create_family(&family("late"), east).await.unwrap_err();
+    assert!(error.is_deposed(), "{error}");
+    ctldb.create_family(&family("shop"), east_again).await?;
+    ctldb.change_schema(&create(&items()), &author(), west).await?;
+    assert_eq!(ctldb.families().await?, [family("east"), family("shop"), family("west")]);
+    Ok(())
 }

@@ -105,6 +105,9 @@ async fn a_new_history_begins_above_everything(place: &Place) -> Result<()> {
     let parent = after.parent.unwrap();
     assert_eq!((parent.history, parent.seq), (before.history, before.last_seq()));
     assert_eq!(parent.chain, before.chain());
+    // Asked again before anything was written, it continues the same ledger.
+    let history = ctldb.new_history(above, &author()).await?;
+    assert_eq!(ctldb.meta().await?.parent, Some(parent));
     let items = std::sync::Arc::new(crate::shape::items());
     let done = ctldb.mutate(&batch(vec![item(&items, "c", 1)])).await?;
     assert_eq!(done.first_seq.get(), 1001);
@@ -114,6 +117,8 @@ async fn a_new_history_begins_above_everything(place: &Place) -> Result<()> {
 
     // Below the head: still no sequence falls.
     ctldb.new_history(Seq::FIRST, &author()).await?;
+    let parent = ctldb.meta().await?.parent.unwrap();
+    assert_eq!((parent.history, parent.seq.get()), (history, 1001));
     let done = ctldb.mutate(&batch(vec![item(&items, "d", 1)])).await?;
     assert_eq!(done.first_seq.get(), 1002);
     assert_eq!(ctldb.verify().await?.entries, 11);
