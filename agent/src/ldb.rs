@@ -20,3 +20,6 @@ pub(crate) use apply::Outcome;
 pub(crate) use ctl::Heartbeat;
 pub(crate) use error::Error;
 pub(crate) use open::Writer;
+
+#[cfg(test)]
+mod tests;

@@ -301,3 +301,6 @@ impl<'a> Walk<'a> {
         self.fetched.tip.is_some_and(|tip| tip.chain == self.chain)
     }
 }
+
+#[cfg(test)]
+mod tests;

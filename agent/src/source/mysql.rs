@@ -23,6 +23,8 @@ const ENTRIES: &str = "SELECT CAST(seq AS SIGNED), CAST(leader_ts AS CHAR), stat
     FROM ctlstore_dml_ledger WHERE seq >= ? ORDER BY seq LIMIT ?";
 
 const CONNECT: Duration = Duration::from_secs(5);
+/// For the one row that tells whether there is anything new.
+const PROBE: Duration = Duration::from_secs(5);
 /// For one look, which is bounded in bytes.
 const LOOK: Duration = Duration::from_secs(20);
 /// Entries of the first page, before anything is known of their size.
@@ -113,7 +115,9 @@ struct Look<'a> {
 impl Look<'_> {
     async fn look(&mut self, from: Option<Position>, limit: Limit) -> Result<Fetched, SourceError> {
         // One row by itself, outside a transaction, tells an idle agent that there is nothing.
-        if let Some(idle) = self.meta().await?
+        let probe = timeout(PROBE, self.meta()).await;
+        if let Some(idle) =
+            probe.map_err(|_| SourceError::Timeout { seconds: PROBE.as_secs() })??
             && idle.ends_at(from)
         {
             return Ok(idle);

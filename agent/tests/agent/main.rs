@@ -3,10 +3,12 @@
 
 mod agent;
 mod content;
+mod ctldb_rows;
 mod directory;
 mod http;
 mod kill;
 mod ledger;
 mod legacy;
+mod mariadb;
 mod replay;
 mod stops;

@@ -1,0 +1,502 @@
+//! The rules, one line a case, and what must hold for any ledger cut anywhere.
+
+use expect_test::{Expect, expect};
+use ledger::{Digest, LdbTable};
+use proptest::prelude::*;
+
+use super::*;
+use crate::source::{BatchEnd, Skip, Tip};
+
+const OURS: &str = "0d5e0a5c-6a8f-4c9b-9d4f-0f1b7a3c2e11";
+const OTHER: &str = "7c1f3c55-0000-4000-8000-00000000beef";
+
+fn seq(number: u64) -> Seq {
+    Seq::new(number).unwrap()
+}
+
+fn history(text: &str) -> History {
+    text.parse().unwrap()
+}
+
+/// A ledger: numbers and texts, each its own batch.
+fn ledger(entries: &[(u64, &str)]) -> Fetched {
+    let entry = |&(number, text): &(u64, &str)| Entry {
+        seq: seq(number),
+        leader_ts: LeaderTs::from_micros(1),
+        statement: text.to_owned(),
+    };
+    let mut fetched = Fetched {
+        history: history(OURS),
+        parent: None,
+        head: Seq::ZERO,
+        tip: None,
+        low_water: Seq::ZERO,
+        min_compatible: 1,
+        entries: entries.iter().map(entry).collect(),
+        batches: Vec::new(),
+        skips: Vec::new(),
+        hold: None,
+    };
+    seal(&mut fetched, Chain::GENESIS);
+    fetched
+}
+
+/// Makes head, tip and batch ends fit the entries, which follow this chain.
+fn seal(fetched: &mut Fetched, mut chain: Chain) {
+    fetched.batches.clear();
+    for entry in &fetched.entries {
+        chain = chain.link(entry.digest());
+        fetched.batches.push(BatchEnd { last_seq: entry.seq, chain });
+        fetched.head = entry.seq;
+        fetched.tip = Some(Tip { digest: entry.digest(), chain });
+    }
+}
+
+/// Where a copy stands that applied the ledger up to here.
+fn at(fetched: &Fetched, number: u64) -> Standing {
+    let mut chain = Chain::GENESIS;
+    let mut position = None;
+    for entry in fetched.entries.iter().take_while(|entry| entry.seq.get() <= number) {
+        let digest = entry.digest();
+        chain = chain.link(digest);
+        position = Some(Position { history: fetched.history, seq: entry.seq, digest, chain });
+    }
+    Standing { position, in_frame: false }
+}
+
+/// The answer of a source that was asked from here on.
+fn from(fetched: &Fetched, standing: Standing) -> Fetched {
+    let mut fetched = fetched.clone();
+    let own = standing.position.map_or(Seq::ZERO, |own| own.seq);
+    if fetched.ends_at(standing.position) {
+        fetched.entries.clear();
+    }
+    fetched.entries.retain(|entry| entry.seq >= own);
+    fetched.batches.retain(|end| end.last_seq >= own);
+    fetched
+}
+
+const DROP: &str = "DROP TABLE IF EXISTS fam___tbl";
+
+fn five() -> Fetched {
+    ledger(&[(1, DROP), (2, DROP), (3, DROP), (4, DROP), (5, DROP)])
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "expect! makes one for each call")]
+fn check(standing: Standing, fetched: &Fetched, want: Expect) {
+    let plan = decide(standing, fetched);
+    let steps: Vec<_> = plan.steps.iter().map(|step| step.position.seq.get()).collect();
+    let then = match plan.then {
+        Then::Stop(stop) => format!("{:?}: {stop}", crate::status::State::from(&stop)),
+        Then::More | Then::Idle => format!("{:?}", plan.then),
+    };
+    want.assert_eq(&format!("{steps:?} {then}"));
+}
+
+#[test]
+fn entries_that_follow_are_applied() {
+    let all = five();
+    check(at(&all, 0), &all, expect!["[1, 2, 3, 4, 5] Idle"]);
+    check(at(&all, 3), &from(&all, at(&all, 3)), expect!["[4, 5] Idle"]);
+    check(at(&all, 5), &from(&all, at(&all, 5)), expect!["[] Idle"]);
+    let mut cut = from(&all, at(&all, 1));
+    cut.entries.truncate(3);
+    check(at(&all, 1), &cut, expect!["[2, 3] More"]);
+    check(at(&ledger(&[]), 0), &ledger(&[]), expect!["[] Idle"]);
+    let last = decide(at(&all, 0), &all).steps.pop().unwrap().position;
+    assert_eq!(Some(last), at(&all, 5).position);
+}
+
+#[test]
+fn a_ledger_that_ends_before_us_is_waited_for() {
+    let all = five();
+    check(
+        at(&all, 5),
+        &from(&ledger(&[(1, DROP), (2, DROP)]), at(&all, 5)),
+        expect![
+            "[] Behind: ctldb ends at 2, before 5, which is applied here: is it a replica that lags? After a restore run `ctlstore ctldb new-history`"
+        ],
+    );
+    check(
+        at(&all, 5),
+        &ledger(&[]),
+        expect![
+            "[] Behind: ctldb ends at 0, before 5, which is applied here: is it a replica that lags? After a restore run `ctlstore ctldb new-history`"
+        ],
+    );
+}
+
+#[test]
+fn another_entry_at_our_place_is_a_fork() {
+    let mut other = five();
+    other.entries[2].statement.push('x');
+    seal(&mut other, Chain::GENESIS);
+    let all = five();
+    check(
+        at(&all, 3),
+        &from(&other, at(&all, 3)),
+        expect![
+            "[] Forked: ctldb is not the ledger that was applied here up to 3: it has another entry there. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+        ],
+    );
+    // The same entry at our place, another one before it: the chain tells, at our place already.
+    check(
+        at(&all, 4),
+        &from(&other, at(&all, 4)),
+        expect![
+            "[] Forked: ctldb is not the ledger that was applied here up to 4: its chain of digests is another. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+        ],
+    );
+    check(
+        at(&all, 5),
+        &from(&other, at(&all, 5)),
+        expect![
+            "[] Forked: ctldb is not the ledger that was applied here up to 5: its chain of digests is another. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+        ],
+    );
+    // And without a batch end at our place, at the next one: what was not proved is not applied.
+    let mut silent = from(&other, at(&all, 4));
+    silent.batches.retain(|end| end.last_seq > seq(4));
+    check(
+        at(&all, 4),
+        &silent,
+        expect![
+            "[] Forked: ctldb is not the ledger that was applied here up to 5: its chain of digests is another. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+        ],
+    );
+    silent.batches.clear();
+    check(
+        at(&all, 4),
+        &silent,
+        expect![
+            "[] Forked: ctldb is not the ledger that was applied here up to 5: its chain of digests is another. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+        ],
+    );
+}
+
+#[test]
+fn histories_are_followed_from_their_parent_only() {
+    let all = five();
+    let mut new = all.clone();
+    new.history = history(OTHER);
+    new.head = seq(100);
+    let chain = at(&all, 5).position.unwrap().chain;
+    check(
+        at(&all, 5),
+        &new,
+        expect![
+            "[] Forked: ctldb is not the ledger that was applied here up to 5: it is the history 7c1f3c55-0000-4000-8000-00000000beef, which does not continue 0d5e0a5c-6a8f-4c9b-9d4f-0f1b7a3c2e11. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+        ],
+    );
+    new.parent = Some(Parent { history: history(OURS), seq: seq(5), chain });
+    check(at(&all, 5), &new, expect!["[] Idle"]);
+    check(at(&all, 3), &from(&new, at(&all, 3)), expect!["[4, 5] Idle"]);
+    assert_eq!(decide(at(&all, 5), &new).history, history(OTHER));
+
+    let longer = ledger(&[(1, DROP), (2, DROP), (3, DROP), (4, DROP), (5, DROP), (6, DROP)]);
+    check(
+        at(&longer, 6),
+        &from(&new, at(&longer, 6)),
+        expect![
+            "[] Forked: ctldb is not the ledger that was applied here up to 6: it is the history 7c1f3c55-0000-4000-8000-00000000beef, which left 0d5e0a5c-6a8f-4c9b-9d4f-0f1b7a3c2e11 at 5. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+        ],
+    );
+    let mut other = at(&all, 5);
+    other.position = other.position.map(|own| Position { chain: Chain::GENESIS, ..own });
+    check(
+        other,
+        &new,
+        expect![
+            "[] Forked: ctldb is not the ledger that was applied here up to 5: it is the history 7c1f3c55-0000-4000-8000-00000000beef, which left 0d5e0a5c-6a8f-4c9b-9d4f-0f1b7a3c2e11 at 5. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+        ],
+    );
+
+    // Its first entry comes above every sequence ever seen; nothing else may be jumped over.
+    let first =
+        Entry { seq: seq(101), leader_ts: LeaderTs::from_micros(1), statement: DROP.to_owned() };
+    new.entries.push(first);
+    seal(&mut new, Chain::GENESIS);
+    check(at(&all, 5), &from(&new, at(&all, 5)), expect!["[101] Idle"]);
+    check(at(&all, 3), &from(&new, at(&all, 3)), expect!["[4, 5, 101] Idle"]);
+    new.entries.retain(|entry| entry.seq != seq(5));
+    check(
+        at(&all, 3),
+        &from(&new, at(&all, 3)),
+        expect![
+            "[4] Hole: ctldb lacks the entries 5 to 100: they were lost or deleted by hand, restore them"
+        ],
+    );
+}
+
+#[test]
+fn what_was_pruned_must_be_applied_here() {
+    let all = five();
+    let mut pruned = all.clone();
+    pruned.low_water = seq(3);
+    pruned.entries.retain(|entry| entry.seq > seq(3));
+    check(
+        at(&all, 2),
+        &from(&pruned, at(&all, 2)),
+        expect![
+            "[] Pruned: ctldb has no entries up to 3 any more, and 2 is applied here: give the node a newer LDB"
+        ],
+    );
+    check(
+        at(&all, 0),
+        &from(&pruned, at(&all, 0)),
+        expect![
+            "[] Pruned: ctldb has no entries up to 3 any more, and 0 is applied here: give the node a newer LDB"
+        ],
+    );
+    check(at(&all, 3), &from(&pruned, at(&all, 3)), expect!["[4, 5] Idle"]);
+    check(at(&all, 4), &from(&pruned, at(&all, 4)), expect!["[5] Idle"]);
+}
+
+#[test]
+fn holes_are_found_where_they_are() {
+    let all = five();
+    let mut hole = all.clone();
+    hole.entries.retain(|entry| entry.seq != seq(3));
+    check(
+        at(&all, 0),
+        &hole,
+        expect![
+            "[1, 2] Hole: ctldb lacks the entries 3 to 3: they were lost or deleted by hand, restore them"
+        ],
+    );
+    check(
+        at(&all, 3),
+        &from(&hole, at(&all, 3)),
+        expect![
+            "[] Hole: ctldb lacks the entries 3 to 3: they were lost or deleted by hand, restore them"
+        ],
+    );
+    let mut tail = all.clone();
+    tail.entries.truncate(2);
+    check(
+        at(&all, 2),
+        &from(&tail, at(&all, 2)),
+        expect![
+            "[] Hole: ctldb lacks the entries 3 to 5: they were lost or deleted by hand, restore them"
+        ],
+    );
+    let mut empty = all.clone();
+    empty.entries.clear();
+    check(
+        at(&all, 0),
+        &empty,
+        expect![
+            "[] Hole: ctldb lacks the entries 1 to 5: they were lost or deleted by hand, restore them"
+        ],
+    );
+}
+
+#[test]
+fn a_ledger_of_the_original_may_have_holes() {
+    let mut old = ledger(&[(1, DROP), (4, DROP), (9, DROP)]);
+    (old.history, old.tip, old.min_compatible) = (History::Legacy, None, 0);
+    old.batches.clear();
+    check(at(&old, 0), &old, expect!["[1, 4, 9] Idle"]);
+    check(at(&old, 4), &from(&old, at(&old, 4)), expect!["[9] Idle"]);
+    check(at(&old, 9), &from(&old, at(&old, 9)), expect!["[] Idle"]);
+    let mut gone = old.clone();
+    gone.entries.remove(1);
+    check(
+        at(&old, 4),
+        &from(&gone, at(&old, 4)),
+        expect![
+            "[] Forked: ctldb is not the ledger that was applied here up to 4: it has no entry there, though it has later ones. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+        ],
+    );
+    // Once it is the beginning of one of ours, in its part only.
+    let own = at(&old, 9);
+    let parent =
+        Parent { history: History::Legacy, seq: seq(9), chain: own.position.unwrap().chain };
+    let mut adopted = ledger(&[(1, DROP), (4, DROP), (9, DROP), (10, DROP), (12, DROP)]);
+    adopted.parent = Some(parent);
+    check(
+        at(&old, 4),
+        &from(&adopted, at(&old, 4)),
+        expect![
+            "[9, 10] Hole: ctldb lacks the entries 11 to 11: they were lost or deleted by hand, restore them"
+        ],
+    );
+}
+
+#[test]
+fn poison_stops_before_the_entry_and_a_skip_passes_it() {
+    let mut all = ledger(&[(1, DROP), (2, "VACUUM"), (3, DROP)]);
+    check(
+        at(&all, 0),
+        &all,
+        expect![
+            "[1] Poisoned: entry 2 cannot be applied: not a ledger statement: at byte 0 expected CREATE TABLE, ALTER TABLE, REPLACE INTO, DELETE FROM, DROP TABLE IF EXISTS, --- BEGIN or --- COMMIT, found \"VACUUM\". To go on without it, run `ctlstore ledger skip 2 --reason TEXT`"
+        ],
+    );
+    all.min_compatible = 3;
+    check(
+        at(&all, 0),
+        &all,
+        expect![
+            "[1] TooOld: entry 2 is in a form that this agent does not know: upgrade the agent to >= 0.3"
+        ],
+    );
+    all.skips.push(Skip { seq: seq(2), reason: "by hand".to_owned() });
+    check(at(&all, 0), &all, expect!["[1, 2, 3] Idle"]);
+    assert_eq!(decide(at(&all, 0), &all).steps[1].action, Action::Skip("by hand".to_owned()));
+}
+
+#[test]
+fn frames_open_and_close() {
+    let (begin, commit) = (Statement::BEGIN, Statement::COMMIT);
+    let all = ledger(&[(1, begin), (2, DROP), (3, commit), (4, commit)]);
+    check(
+        at(&all, 0),
+        &all,
+        expect![
+            "[1, 2, 3] Poisoned: entry 4 cannot be applied: COMMIT without a BEGIN: was the BEGIN skipped? then skip this too. To go on without it, run `ctlstore ledger skip 4 --reason TEXT`"
+        ],
+    );
+    let all = ledger(&[(1, begin), (2, begin)]);
+    check(
+        at(&all, 0),
+        &all,
+        expect![
+            "[1] Poisoned: entry 2 cannot be applied: BEGIN within a transaction of the ledger. To go on without it, run `ctlstore ledger skip 2 --reason TEXT`"
+        ],
+    );
+    let all = ledger(&[(1, begin), (2, DROP)]);
+    check(
+        at(&all, 0),
+        &all,
+        expect![
+            "[1, 2] Poisoned: entry 2 cannot be applied: the ledger ends before the COMMIT of this transaction. To go on without it, run `ctlstore ledger skip 2 --reason TEXT`"
+        ],
+    );
+    let open = Standing { in_frame: true, ..at(&all, 2) };
+    check(
+        open,
+        &from(&all, open),
+        expect![
+            "[] Poisoned: entry 2 cannot be applied: the ledger ends before the COMMIT of this transaction. To go on without it, run `ctlstore ledger skip 2 --reason TEXT`"
+        ],
+    );
+    let whole = ledger(&[(1, begin), (2, DROP), (3, commit)]);
+    check(open, &from(&whole, open), expect!["[3] Idle"]);
+}
+
+#[test]
+fn a_hold_is_not_passed_and_cuts_no_frame() {
+    let mut all =
+        ledger(&[(1, DROP), (2, Statement::BEGIN), (3, DROP), (4, Statement::COMMIT), (5, DROP)]);
+    all.hold = Some(seq(3));
+    check(at(&all, 0), &all, expect!["[1] Held: held at 3, as the source asks"]);
+    all.hold = Some(seq(4));
+    check(at(&all, 0), &all, expect!["[1, 2, 3, 4] Held: held at 4, as the source asks"]);
+    all.hold = Some(seq(5));
+    check(at(&all, 0), &all, expect!["[1, 2, 3, 4, 5] Idle"]);
+}
+
+/// Batches of sizes up to 6, framed when they have more than one.
+fn batches() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(1..7_usize, 1..20)
+}
+
+fn ledger_of(batches: &[usize]) -> Fetched {
+    let table = LdbTable::parse("fam___tbl").unwrap();
+    let statements = |count| vec![Statement::ClearTable(table.clone()); count];
+    let mut fetched = ledger(&[]);
+    let mut chain = Chain::GENESIS;
+    for count in batches {
+        for statement in ledger::framed(statements(*count)) {
+            let number = fetched.head.next().unwrap();
+            let entry = Entry {
+                seq: number,
+                leader_ts: LeaderTs::from_micros(7),
+                statement: statement.to_string(),
+            };
+            chain = chain.link(entry.digest());
+            fetched.head = number;
+            fetched.tip = Some(Tip { digest: entry.digest(), chain });
+            fetched.entries.push(entry);
+        }
+        fetched.batches.push(BatchEnd { last_seq: fetched.head, chain });
+    }
+    fetched
+}
+
+proptest! {
+    /// Fetched in pieces of any size, every entry is applied once, in order, and the end is where the ledger says.
+    #[test]
+    fn any_cut_of_a_good_ledger_is_applied_whole(batches in batches(), piece in 1..9_usize) {
+        let all = ledger_of(&batches);
+        let mut standing = Standing { position: None, in_frame: false };
+        let mut applied = Vec::new();
+        loop {
+            let mut fetched = from(&all, standing);
+            fetched.entries.truncate(piece + 1);
+            let plan = decide(standing, &fetched);
+            for step in &plan.steps {
+                applied.push(step.position.seq);
+                standing.position = Some(step.position);
+                match step.action {
+                    Action::Begin => standing.in_frame = true,
+                    Action::Commit => standing.in_frame = false,
+                    Action::Run(_) | Action::Skip(_) => {}
+                }
+            }
+            match plan.then {
+                Then::More => prop_assert!(!plan.steps.is_empty(), "no progress at {:?}", standing),
+                Then::Idle => break,
+                Then::Stop(stop) => prop_assert!(false, "{stop}"),
+            }
+        }
+        let want: Vec<_> = all.entries.iter().map(|entry| entry.seq).collect();
+        prop_assert_eq!(applied, want);
+        let own = standing.position.unwrap();
+        prop_assert_eq!(Some(Tip { digest: own.digest, chain: own.chain }), all.tip);
+    }
+
+    /// One bit of one entry changed, wherever: nothing at or after it that is proved wrong is applied.
+    #[test]
+    fn a_changed_entry_is_never_applied(batches in batches(), place in any::<prop::sample::Index>(), own in any::<prop::sample::Index>()) {
+        let good = ledger_of(&batches);
+        let mut bad = good.clone();
+        let place = place.index(bad.entries.len());
+        bad.entries[place].leader_ts = LeaderTs::from_micros(8);
+        // A copy never stands within a frame.
+        let ends = [Seq::ZERO].into_iter().chain(good.batches.iter().map(|end| end.last_seq));
+        let ends: Vec<_> = ends.collect();
+        let standing = at(&good, ends[own.index(ends.len())].get());
+        let own = standing.position.map_or(Seq::ZERO, |own| own.seq);
+        let plan = decide(standing, &from(&bad, standing));
+        let changed = good.entries[place].seq;
+        // One before our own is not looked at again, and changes nothing that we apply.
+        if changed > own {
+            prop_assert!(matches!(plan.then, Then::Stop(Stop::Forked { .. })), "{:?}", plan.then);
+            prop_assert!(plan.steps.iter().all(|step| step.position.seq < changed));
+        } else if changed == own && own < good.head {
+            prop_assert!(matches!(plan.then, Then::Stop(Stop::Forked { .. })), "{:?}", plan.then);
+        }
+    }
+
+    /// Whatever a source returns, there is an answer, and steps follow our position one by one.
+    #[test]
+    fn nothing_a_source_returns_breaks_it(
+        texts in prop::collection::vec(prop_oneof![Just(DROP), Just("--- BEGIN"), Just("--- COMMIT"), Just("VACUUM")], 0..8),
+        numbers in prop::collection::btree_set(1..12_u64, 0..8),
+        (head, low_water, own) in (0..14_u64, 0..14_u64, 0..14_u64),
+        in_frame in any::<bool>(),
+    ) {
+        let entries: Vec<_> = numbers.into_iter().zip(texts).collect();
+        let mut fetched = ledger(&entries);
+        (fetched.head, fetched.low_water) = (seq(head), seq(low_water));
+        let digest = Digest::from_bytes([1; 32]);
+        let position = Position { history: fetched.history, seq: seq(own), digest, chain: Chain::GENESIS };
+        let standing = Standing { position: (own > 0).then_some(position), in_frame };
+        let plan = decide(standing, &fetched);
+        let have: Vec<_> = plan.steps.iter().map(|step| step.position.seq.get()).collect();
+        let want: Vec<_> = (own + 1..).take(have.len()).collect();
+        prop_assert_eq!(have, want);
+    }
+}
