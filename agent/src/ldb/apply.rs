@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use ledger::{History, LeaderTs, Position};
+use ledger::{LeaderTs, Position};
 use rusqlite::{ErrorCode, params};
 
 use crate::ldb::crash::Point;
@@ -77,16 +77,6 @@ impl Writer {
             self.roll_back_open()?;
         }
         Ok(Outcome::Done)
-    }
-
-    /// Records that the ledger goes on under another history.
-    pub(crate) fn follow(&mut self, history: History) -> Result<(), Error> {
-        let Some(position) = self.position else { return Ok(()) };
-        if position.history == history {
-            return Ok(());
-        }
-        self.begin()?;
-        self.commit(Position { history, ..position }, LeaderTs::UNKNOWN)
     }
 
     /// Undoes a frame whose end does not come.

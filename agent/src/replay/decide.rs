@@ -45,8 +45,6 @@ pub(crate) enum Action {
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plan {
-    /// The ledger whose position the LDB records from now on.
-    pub(crate) history: History,
     pub(crate) steps: Vec<Step>,
     pub(crate) then: Then,
 }
@@ -64,20 +62,19 @@ pub(crate) enum Then {
 
 /// Decides.
 pub(crate) fn decide(standing: Standing, fetched: &Fetched) -> Plan {
-    let history = fetched.history;
-    let stop = |stop| Plan { history, steps: Vec::new(), then: Then::Stop(stop) };
+    let stop = |stop| Plan { steps: Vec::new(), then: Then::Stop(stop) };
     if let Err(why) = belongs(standing, fetched) {
         return stop(why);
     }
-    if fetched.ends_at(standing.position.map(|own| Position { history, ..own })) {
-        return Plan { history, steps: Vec::new(), then: ended(standing.in_frame, fetched.head) };
+    if fetched.ends_at(standing.position) {
+        return Plan { steps: Vec::new(), then: ended(standing.in_frame, fetched.head) };
     }
     match behind_own(standing, fetched) {
         Err(why) => stop(why),
         Ok(rest) => {
             let mut walk = Walk::new(standing, fetched);
             let then = walk.entries(rest).err().map_or_else(|| walk.end(rest), Then::Stop);
-            Plan { history, steps: walk.steps, then }
+            Plan { steps: walk.steps, then }
         }
     }
 }
@@ -185,12 +182,21 @@ impl<'a> Walk<'a> {
             let chain = self.chain.link(digest);
             let action = self.action(entry)?;
             (self.seq, self.chain) = (entry.seq, chain);
-            let position =
-                Position { history: self.fetched.history, seq: entry.seq, digest, chain };
+            let history = self.history_of(entry.seq);
+            let position = Position { history, seq: entry.seq, digest, chain };
             self.steps.push(Step { position, leader_ts: entry.leader_ts, action });
             self.prove()?;
         }
         Ok(())
+    }
+
+    /// An entry keeps the history that it was written in: a copy that has nothing of the new history yet may still follow
+    /// any other that continues the same parent.
+    fn history_of(&self, seq: Seq) -> History {
+        match self.fetched.parent {
+            Some(parent) if seq <= parent.seq => parent.history,
+            Some(_) | None => self.fetched.history,
+        }
     }
 
     /// Compares the chain where the ledger has a value for it. After a difference, only what was proved before counts.

@@ -59,10 +59,7 @@ fn apply(writer: &mut Writer, plan: &Plan) -> Result<Next, Error> {
     }
     match &plan.then {
         Then::More => Ok(Next::More),
-        Then::Idle => {
-            writer.follow(plan.history)?;
-            Ok(Next::Idle)
-        }
+        Then::Idle => Ok(Next::Idle),
         Then::Stop(stop) => Ok(Next::Stop(stop.clone())),
     }
 }

@@ -74,13 +74,12 @@ pub(crate) fn legacy(min: Option<i64>, max: Option<i64>) -> Result<Fetched, Sour
 }
 
 impl Fetched {
-    /// Do the ledger's own books say that this position is the ledger's end? Then no entry needs to be looked at.
+    /// Do the ledger's own books say that this position is the ledger's end? Then no entry needs to be looked at. The
+    /// chain says so, whatever the history is called.
     pub(crate) fn ends_at(&self, from: Option<Position>) -> bool {
         match (from, self.tip) {
             (Some(own), Some(tip)) => {
-                own.history == self.history
-                    && self.head >= own.seq
-                    && (own.digest, own.chain) == (tip.digest, tip.chain)
+                self.head >= own.seq && (own.digest, own.chain) == (tip.digest, tip.chain)
             }
             (None, None) => self.history != History::Legacy && self.head == Seq::ZERO,
             (Some(_), None) | (None, Some(_)) => false,
