@@ -48,6 +48,8 @@ pub(crate) struct Accepted {
     pub(crate) limit: Option<SizeLimit>,
     /// What becomes of it when its object goes.
     pub(crate) deletion: Deletion,
+    /// Its family is being deleted: what is there stays, nothing new comes.
+    pub(crate) family_ends: bool,
     /// The user has confirmed what this generation of the object asks for.
     pub(crate) confirmed: bool,
 }
@@ -84,6 +86,7 @@ pub(crate) fn accept(declared: &Declared) -> Result<Accepted, Refusal> {
     Ok(Accepted {
         limit: limit(table.spec.limits.as_ref(), family.family.spec.table_defaults.as_ref())?,
         deletion: deletion(table.spec.deletion_policy),
+        family_ends: family.family.meta().deletion_timestamp.is_some(),
         confirmed: is_confirmed(table.meta()),
         schema,
     })
@@ -106,10 +109,6 @@ pub(crate) fn is_confirmed(meta: &ObjectMeta) -> bool {
 
 fn ready_family(family: &ctlfamily::Declared) -> Result<ledger::FamilyName, Refusal> {
     let object = full_name(family.family.meta());
-    if family.family.meta().deletion_timestamp.is_some() {
-        let message = format!("CtlFamily {object:?} is being deleted, choose another family");
-        return Err(Refusal::accepted(Reason::FamilyNotReady, message));
-    }
     ctlfamily::accept(family).map_err(|Refusal { about: _, reason: _, message }| {
         let message = format!("CtlFamily {object:?} is not accepted: {message}");
         Refusal::accepted(Reason::FamilyNotReady, message)

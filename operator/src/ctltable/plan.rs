@@ -65,12 +65,17 @@ impl Plan {
 /// # Errors
 /// It cannot be made to: because rows would be lost or read otherwise, or because of another owner.
 pub(crate) fn plan(accepted: Accepted, me: &OwnerId, seen: &Seen) -> Result<Plan, Refusal> {
-    let Accepted { schema, limit, deletion, confirmed } = accepted;
+    let Accepted { schema, limit, deletion, family_ends, confirmed } = accepted;
     let owner = Owner { id: me.clone(), deletion };
     let mut plan =
         Plan { table: schema.table().clone(), owner, steps: Vec::new(), schema_seq: None };
     let Some(record) = &seen.record else {
         not_somebody_elses(schema.table(), &seen.live)?;
+        if family_ends {
+            let family = schema.table().family();
+            let message = format!("family {family} is being deleted, choose another family");
+            return Err(Refusal::accepted(Reason::FamilyNotReady, message));
+        }
         if !seen.family {
             plan.steps.push(Step::CreateFamily);
         }

@@ -5,7 +5,7 @@ use crds::condition::Reason;
 use testkit::eventually;
 
 use crate::manifest::{family, table};
-use crate::world::{Operator, SOON, World, message};
+use crate::world::{Operator, SOON, World, grow_old, message};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retained_table_stays_without_an_owner() -> Result<()> {
@@ -69,7 +69,7 @@ async fn what_never_worked_or_is_kept_after_all_goes_without_ado() -> Result<()>
     let operator = world.operator().await?;
     let delete = "deletionPolicy: Delete";
     world.apply(&[family("billing", &[]), table("web", "plans", &[], &[delete])])?;
-    world.table("plans", Reason::Applied).await?;
+    grow_old(&world.table("plans", Reason::Applied).await?).await?;
     // Another object of the same name: refused, protected by hand, and none of its business.
     let loser = table("web", "loser", &[], &[delete, "name: plans"])
         .replace("namespace: web", &format!("namespace: web, finalizers: [{}]", crds::FINALIZER));

@@ -101,7 +101,9 @@ async fn who_blocks_a_change_is_named() -> Result<()> {
     world.apply(&[family("billing", &[]), table("web", "plans", &[], &[])])?;
     world.table("plans", Reason::Applied).await?;
     let database = world.url.rsplit('/').next().unwrap().to_owned();
-    let sit = format!("USE {database}; LOCK TABLES billing___plans READ; SELECT SLEEP(300)");
+    let sit = format!(
+        "USE {database}; START TRANSACTION; SELECT * FROM billing___plans; SELECT SLEEP(300)"
+    );
     let sitting = std::thread::spawn(move || MariaDb::shared().sql(&sit).map(drop));
     let sitters = || {
         MariaDb::shared().sql(&format!(

@@ -4,7 +4,7 @@ use anyhow::Result;
 use crds::condition::{ConditionType, Reason};
 
 use crate::manifest::{family, table};
-use crate::world::{World, condition, conditions, message};
+use crate::world::{World, condition, conditions, grow_old, message};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_must_be_let_in_and_a_name_must_be_free() -> Result<()> {
@@ -21,7 +21,7 @@ async fn a_namespace_must_be_let_in_and_a_name_must_be_free() -> Result<()> {
     );
     assert!(world.ledger().await?.is_empty());
     world.server.kubectl(&["label", "namespace", "web", "team=web"])?;
-    world.table("plans", Reason::Applied).await?;
+    grow_old(&world.table("plans", Reason::Applied).await?).await?;
     assert_eq!(world.events("CtlTable", "plans").await?, ["NamespaceNotAllowed", "Applied"]);
 
     world.server.kubectl(&["label", "namespace", "shop", "team=web"])?;

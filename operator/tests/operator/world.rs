@@ -251,6 +251,16 @@ impl Operator {
     }
 }
 
+/// Waits until what is made now is younger: the API server's times have seconds.
+pub(crate) async fn grow_old(table: &CtlTable) -> Result<()> {
+    let made = table.metadata.creation_timestamp.clone().context("a time")?.0;
+    eventually(SOON, async || {
+        ensure!(jiff::Timestamp::now().as_second() > made.as_second(), "still the same second");
+        Ok(())
+    })
+    .await
+}
+
 /// The message of the condition `Ready`.
 pub(crate) fn message(table: &CtlTable) -> String {
     condition(table, ConditionType::Ready).map(|ready| ready.message).unwrap_or_default()

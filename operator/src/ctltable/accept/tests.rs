@@ -42,7 +42,7 @@ fn in_family(spec: Value) -> Declared {
 #[expect(clippy::needless_pass_by_value, reason = "a case is one line")]
 fn check(declared: Declared, want: Expect) {
     let have = match accept(&declared) {
-        Ok(Accepted { schema, limit, deletion, confirmed }) => {
+        Ok(Accepted { schema, limit, deletion, family_ends: _, confirmed }) => {
             let limit = limit.map(|SizeLimit { max_bytes, warn_bytes }| (max_bytes, warn_bytes));
             format!("{} {limit:?} {deletion:?} {confirmed}", schema.table())
         }
@@ -94,15 +94,6 @@ fn the_family_decides() {
     check(
         gone,
         expect![[r#"Accepted: FamilyNotFound: CtlFamily "billing" does not exist, apply it"#]],
-    );
-    let mut deleted = (*family(json!({}))).clone();
-    deleted.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::from_second(1).unwrap()));
-    let deleted = ctlfamily::Declared { family: Arc::new(deleted), rivals: Vec::new() };
-    check(
-        Declared { family: Some(deleted), ..declared(json!({})) },
-        expect![[
-            r#"Accepted: FamilyNotReady: CtlFamily "billing" is being deleted, choose another family"#
-        ]],
     );
     check(
         in_family(json!({"name": "a__b"})),

@@ -26,7 +26,13 @@ fn owner(cluster: &str) -> Owner {
 
 fn accepted(columns: &str) -> Accepted {
     let schema = schema(columns);
-    Accepted { schema, limit: None, deletion: Deletion::Retain, confirmed: false }
+    Accepted {
+        schema,
+        limit: None,
+        deletion: Deletion::Retain,
+        family_ends: false,
+        confirmed: false,
+    }
 }
 
 /// The database without the table.
@@ -87,6 +93,17 @@ fn a_table_is_created_widened_or_left_alone() {
     check(delete, holding(two, &[owner("here")]), expect!["claim"]);
     let executive = Owner { id: OwnerId::Executive, deletion: Deletion::Retain };
     check(accepted(two), holding("id String", &[executive]), expect!["claim; add (note Text)"]);
+}
+
+#[test]
+fn a_family_that_ends_takes_no_new_table_and_keeps_the_old() {
+    let ends = || Accepted { family_ends: true, ..accepted("id String, note Text") };
+    check(
+        ends(),
+        empty(),
+        expect!["Accepted: FamilyNotReady: family billing is being deleted, choose another family"],
+    );
+    check(ends(), holding("id String", &[owner("here")]), expect!["add (note Text)"]);
 }
 
 #[test]
