@@ -23,6 +23,7 @@ mod ledger_care;
 mod migration;
 mod outage;
 mod schema;
+mod tls;
 mod unsure;
 mod waiting;
 mod writers;
