@@ -14,6 +14,7 @@ mod shape;
 
 mod batches;
 mod concurrency;
+mod cookies;
 mod crashes;
 mod equality;
 mod fencing;
