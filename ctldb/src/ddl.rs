@@ -35,6 +35,7 @@ impl Session {
                     let collation = self.collation().await?;
                     let sql = create(self.dialect(), &record.schema, collation);
                     self.ddl(table, &[sql], patience).await?;
+                    return self.check_made(&record.schema, patience).await;
                 }
                 live => return check(&live, &record.schema),
             },
@@ -57,14 +58,24 @@ impl Session {
         }
         let live = self.live(table).await?;
         match kind {
-            IntentKind::Create => check(&live, &record.schema),
             IntentKind::AddColumns(columns) if missing(&live, table, columns)?.is_empty() => Ok(()),
             IntentKind::Drop if live == Live::Absent => Ok(()),
-            IntentKind::AddColumns(_) | IntentKind::Drop => {
+            IntentKind::Create | IntentKind::AddColumns(_) | IntentKind::Drop => {
                 let words = "the table is not as it should be after the change".to_owned();
                 Err(Error::Ddl { table: table.clone(), words })
             }
         }
+    }
+
+    /// Looks at a table that we have just made. One that came out otherwise goes again, empty as it is, or it would stand
+    /// in the way of every later try.
+    async fn check_made(&mut self, wanted: &TableSchema, patience: Patience) -> Result<(), Error> {
+        let table = wanted.table();
+        let checked = check(&self.live(table).await?, wanted);
+        if checked.is_err() {
+            self.ddl(table, &[format!("DROP TABLE {}", quoted(table))], patience).await?;
+        }
+        checked
     }
 
     /// Runs one of several forms of the same change: the first that the server can do.

@@ -7,7 +7,7 @@ use crate::append::Rendered;
 use crate::ddl::Patience;
 use crate::schema_change::widened;
 use crate::session::Session;
-use crate::{Applied, CtlDb, Error, Fence, Intent, IntentKind, Meta, TableRecord};
+use crate::{Applied, CtlDb, Error, Fence, Intent, IntentKind, Live, Meta, TableRecord};
 
 const ACTION: &str = "finish a schema change";
 const WITHDRAW: &str = "withdraw a schema change";
@@ -47,7 +47,7 @@ impl Session {
         self.fenced(fence).await?;
         for record in self.unfinished().await? {
             if record.schema.table() == table {
-                self.finish(&record, fence, Patience::Ours).await?;
+                self.clear_the_way(&record, fence).await?;
             } else {
                 self.finish_other(&record, fence).await?;
             }
@@ -63,11 +63,26 @@ impl Session {
     ) -> Result<Applied, Error> {
         match self.finish(record, fence, Patience::Ours).await {
             Err(error @ Error::Database { .. }) => {
-                self.withdraw(record, fence).await?;
-                Err(error)
+                Err(self.withdraw_after(record, fence, error).await)
             }
             Err(Error::SchemaBusy { table }) => self.finished_by_another(record, table).await,
             result => result,
+        }
+    }
+
+    /// Finishes what somebody left at the table of ours. That it was withdrawn is as good: the way is free.
+    async fn clear_the_way(&mut self, record: &TableRecord, fence: Fence) -> Result<(), Error> {
+        let table = record.schema.table();
+        let Err(error) = self.finish(record, fence, Patience::Ours).await else { return Ok(()) };
+        if !matches!(error, Error::Ddl { .. } | Error::Foreign { .. }) {
+            return Err(error);
+        }
+        match self.record(table).await? {
+            Some(TableRecord { intent: Some(_), .. }) => Err(error),
+            Some(_) | None => {
+                tracing::warn!(%table, %error, "an unfinished schema change was withdrawn");
+                Ok(())
+            }
         }
     }
 
@@ -116,12 +131,12 @@ impl Session {
         fence: Fence,
         patience: Patience,
     ) -> Result<Applied, Error> {
-        let result = self.carry_out(record, fence, patience).await;
-        if let Err(Error::Ddl { .. } | Error::Foreign { .. }) = &result {
-            // Refused for good, and the table is as it was.
-            self.withdraw(record, fence).await?;
+        match self.carry_out(record, fence, patience).await {
+            Err(error @ (Error::Ddl { .. } | Error::Foreign { .. })) => {
+                Err(self.withdraw_after(record, fence, error).await)
+            }
+            result => result,
         }
-        result
     }
 
     async fn carry_out(
@@ -181,9 +196,26 @@ impl Session {
         Ok(Applied { mark: appended.mark(), schema_seq: appended.last.seq })
     }
 
-    /// Takes the intent back: the table is as it was before.
+    /// Withdraws what was refused; says why it was refused, whatever becomes of the withdrawal.
+    async fn withdraw_after(&mut self, record: &TableRecord, fence: Fence, why: Error) -> Error {
+        let table = record.schema.table();
+        match self.withdraw(record, fence).await {
+            Ok(()) => why,
+            Err(crashed @ Error::Crashed(_)) => crashed,
+            Err(error) => {
+                tracing::warn!(%table, %error, "a schema change that was refused stays in the registry");
+                why
+            }
+        }
+    }
+
+    /// Takes the intent back, if the database shows that the change was not made. Else it stays: the change is only not
+    /// in the ledger yet, and whoever comes next writes it there.
     async fn withdraw(&mut self, record: &TableRecord, fence: Fence) -> Result<(), Error> {
         let intent = intent(record)?;
+        if is_done(&self.live(record.schema.table()).await?, record, &intent.kind) {
+            return Ok(());
+        }
         self.begin_locked(fence).await?;
         let result = self.remove_intent(record.schema.table(), intent).await;
         self.end(WITHDRAW, result).await
@@ -213,6 +245,20 @@ impl Session {
 fn intent(record: &TableRecord) -> Result<&Intent, Error> {
     let corrupt = || Error::Corrupt { what: "an unfinished change without an intent".to_owned() };
     record.intent.as_ref().ok_or_else(corrupt)
+}
+
+/// Is the table as it is after the change? Several columns come all at once or not at all.
+fn is_done(live: &Live, record: &TableRecord, kind: &IntentKind) -> bool {
+    match (kind, live) {
+        (IntentKind::Create, Live::Table(now)) => *now == record.schema,
+        (IntentKind::AddColumns(columns), Live::Table(now)) => {
+            columns.iter().all(|column| now.columns().contains(column))
+        }
+        (IntentKind::Drop, live) => *live == Live::Absent,
+        (IntentKind::Create | IntentKind::AddColumns(_), Live::Absent | Live::Foreign { .. }) => {
+            false
+        }
+    }
 }
 
 /// What the change is in the ledger: one entry, or one for each column.

@@ -16,6 +16,7 @@ mod batches;
 mod concurrency;
 mod cookies;
 mod crashes;
+mod cut_short;
 mod equality;
 mod fencing;
 mod frozen;
