@@ -8,6 +8,7 @@ use std::time::Duration;
 use ctldb::CtlDb;
 use daemon::ready::Readiness;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -15,6 +16,7 @@ use crate::auth::Admins;
 use crate::catalog::Catalog;
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
+use crate::ticket::Ticket;
 use crate::writers::Known;
 
 /// What every request needs. Clones share it.
@@ -32,8 +34,8 @@ pub(crate) struct Parts {
     pub(crate) readiness: Readiness,
     /// Requests and changes in hand; the process waits for them before it ends.
     pub(crate) flight: TaskTracker,
-    /// A request holds one while it is handled.
-    pub(crate) slots: Semaphore,
+    /// A request holds one while it is handled, and a change until it is over.
+    pub(crate) slots: Arc<Semaphore>,
     /// How long a request may take.
     pub(crate) timeout: Duration,
 }
@@ -47,21 +49,31 @@ impl App {
     /// was committed must not look like one that was broken off.
     ///
     /// # Errors
-    /// The time of the request is over; the change goes on.
+    /// The time of the request is over; the change goes on, unless it was over before the change began.
     pub(crate) async fn carry_out<T: Send + 'static>(
         &self,
+        ticket: &Ticket,
         change: impl Future<Output = Result<T, ctldb::Error>> + Send + 'static,
     ) -> Result<Result<T, ctldb::Error>, Error> {
+        if Instant::now() >= ticket.deadline {
+            return Err(out_of_time(ticket));
+        }
+        let held = ticket.clone();
+        let change = async move {
+            let outcome = change.await;
+            drop(held);
+            outcome
+        };
         // tidy: allow spawn: outlives its request, and is waited for through `flight`
         let task = self.flight.spawn(change.in_current_span());
-        match tokio::time::timeout(self.timeout, task).await {
+        match timeout_at(ticket.deadline, task).await {
             Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(panic)) => Err(Error::internal().because(panic)),
             Err(_) => Err(Error::new(
                 Code::Timeout,
                 format!(
                     "not done within {:?} and still going on: look whether it happened before you repeat it",
-                    self.timeout
+                    ticket.time
                 ),
             )),
         }
@@ -70,17 +82,20 @@ impl App {
     /// Asks ctldb something.
     pub(crate) async fn ask<T>(
         &self,
+        ticket: &Ticket,
         question: impl Future<Output = Result<T, ctldb::Error>>,
     ) -> Result<T, Error> {
-        match tokio::time::timeout(self.timeout, question).await {
+        match timeout_at(ticket.deadline, question).await {
             Ok(answer) => Ok(answer?),
-            Err(_) => Err(Error::new(
-                Code::Unavailable,
-                format!("ctldb did not answer within {:?}, try again", self.timeout),
-            )
-            .retry_after(Duration::from_secs(1))),
+            Err(_) => Err(out_of_time(ticket)),
         }
     }
+}
+
+/// Nothing was begun.
+fn out_of_time(ticket: &Ticket) -> Error {
+    let text = format!("not done within {:?} and nothing was changed, try again", ticket.time);
+    Error::new(Code::Unavailable, text).retry_after(Duration::from_secs(1))
 }
 
 impl Deref for App {

@@ -15,7 +15,6 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::app::App;
-use crate::body;
 use crate::error::{Code, Error};
 
 /// Header with the writer's name.
@@ -173,10 +172,7 @@ pub(crate) async fn admins_only(
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
-        Err(refused) => {
-            body::discard(request.into_body()).await;
-            refused.into_response()
-        }
+        Err(refused) => refused.into_response(),
     }
 }
 

@@ -9,28 +9,32 @@ use crate::app::App;
 use crate::auth::credentials;
 use crate::body;
 use crate::error::{Code, Error};
+use crate::ticket::Ticket;
 
 /// The cookie as it is.
 pub(crate) async fn get(
     State(app): State<App>,
+    ticket: Ticket,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Error> {
     let credentials = credentials(&headers)?;
-    let cookie = app.ask(app.db.cookie(&credentials)).await.map_err(not_found)?;
+    let cookie = app.ask(&ticket, app.db.cookie(&credentials)).await.map_err(not_found)?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], cookie))
 }
 
 /// Replaces the cookie, whatever it was.
 pub(crate) async fn set(
     State(app): State<App>,
+    ticket: Ticket,
     headers: HeaderMap,
     body: Body,
 ) -> Result<StatusCode, Error> {
     let credentials = credentials(&headers)?;
-    let cookie: Bytes = body::read(body, app.timeout).await?;
+    app.authenticate(&ticket, &credentials, &headers).await.map_err(not_found)?;
+    let cookie: Bytes = body::read(body, &ticket).await?;
     let db = app.db.clone();
     let change = async move { db.set_cookie(&credentials, &cookie).await };
-    app.carry_out(change).await?.map_err(|error| not_found(error.into()))?;
+    app.carry_out(&ticket, change).await?.map_err(|error| not_found(error.into()))?;
     Ok(StatusCode::OK)
 }
 

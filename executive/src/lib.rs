@@ -4,7 +4,7 @@
 //! differs. A request is parsed and checked whole before ctldb hears of it, and a change that ctldb has begun is carried
 //! to its end whatever becomes of the client. It knows no Kubernetes.
 //!
-//! In the order a request travels: `serve` -> `routes` -> `observe` -> `auth` -> a handler (`families`, `tables`,
+//! In the order a request travels: `serve` -> `routes` -> `observe` -> `ticket` -> `auth` -> a handler (`families`, `tables`,
 //! `mutations`, `cookie`, `writers`, `schema`) -> ctldb -> `answer` or `error`.
 
 mod answer;
@@ -29,6 +29,7 @@ mod run;
 mod schema;
 mod serve;
 mod tables;
+mod ticket;
 mod writers;
 
 pub use args::{AdminAccess, Args, ArgsError, Config};

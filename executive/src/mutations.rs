@@ -7,7 +7,8 @@
 pub(crate) mod decode;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use ctldb::{Author, Batch, Committed, Credentials, Error as DbError, TableMutation};
@@ -15,11 +16,13 @@ use ledger::{FamilyName, LdbTable, Mutation};
 
 use crate::answer::Written;
 use crate::app::App;
+use crate::auth::credentials;
 use crate::body;
 use crate::caller::Caller;
 use crate::catalog::Freshness;
 use crate::error::{Code, Error};
 use crate::path::Segments;
+use crate::ticket::Ticket;
 use decode::{Decoded, Order, Unknown};
 
 /// Header of an answer: the columns that no table has, whose values were passed over.
@@ -34,8 +37,9 @@ const MAX_ATTEMPTS: usize = 5;
 /// How many ignored columns an answer names.
 const MAX_NAMED: usize = 50;
 
-/// What a batch needs besides its values.
-struct Sender {
+/// What a batch needs besides its values: all that the head of a request says. It has shown its secret.
+pub(crate) struct Sender {
+    ticket: Ticket,
     family: FamilyName,
     credentials: Credentials,
     author: Author,
@@ -45,25 +49,12 @@ struct Sender {
 /// Commits a batch.
 pub(crate) async fn mutate(
     State(app): State<App>,
-    Segments(family): Segments<String>,
-    caller: Caller,
-    headers: HeaderMap,
+    sender: Sender,
     body: Body,
 ) -> Result<Response, Error> {
-    let family = FamilyName::parse_folded(&family)?;
-    let unknown = strictness(&headers)?;
-    let credentials = match app.authenticate(&headers).await {
-        Ok(credentials) => credentials,
-        Err(refused) => {
-            body::discard(body).await;
-            return Err(refused);
-        }
-    };
-    let body = body::read(body, app.timeout).await?;
-    let order = Order::parse(&family, &body)?;
+    let body = body::read(body, &sender.ticket).await?;
+    let order = Order::parse(&sender.family, &body)?;
     app.metrics.received(count(order.values()));
-    let author = caller.writer(credentials.writer.clone());
-    let sender = Sender { family, credentials, author, unknown };
     let (committed, decoded) = commit(&app, &sender, &order).await?;
     Ok(answer(&app, &committed, &decoded))
 }
@@ -78,7 +69,7 @@ async fn commit(
     let mut moved: Option<LdbTable> = None;
     for _ in 0..MAX_ATTEMPTS {
         let schemas = app.catalog.schemas(&app.db, &sender.family, order.tables(), freshness);
-        let schemas = app.ask(schemas).await?;
+        let schemas = app.ask(&sender.ticket, schemas).await?;
         let decoded = match order.decode(&schemas, sender.unknown) {
             Ok(decoded) => decoded,
             Err(refused) if freshness == Freshness::Fresh => return Err(refused.into()),
@@ -90,7 +81,7 @@ async fn commit(
         };
         let batch = sender.batch(order, &decoded);
         let db = app.db.clone();
-        match app.carry_out(async move { db.mutate(&batch).await }).await? {
+        match app.carry_out(&sender.ticket, async move { db.mutate(&batch).await }).await? {
             Ok(committed) => return Ok((committed, decoded)),
             Err(DbError::SchemaMoved(table) | DbError::TableNotFound(table)) => {
                 moved = Some(table);
@@ -100,6 +91,22 @@ async fn commit(
         }
     }
     Err(DbError::SchemaMoved(moved.expect("BUG: only a moved table leads here")).into())
+}
+
+impl FromRequestParts<App> for Sender {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        let Segments(family) = Segments::<String>::from_request_parts(parts, app).await?;
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let ticket = Ticket::from_request_parts(parts, app).await?;
+        let family = FamilyName::parse_folded(&family)?;
+        let unknown = strictness(&parts.headers)?;
+        let credentials = credentials(&parts.headers)?;
+        app.authenticate(&ticket, &credentials, &parts.headers).await?;
+        let author = caller.writer(credentials.writer.clone());
+        Ok(Self { ticket, family, credentials, author, unknown })
+    }
 }
 
 impl Sender {

@@ -1,8 +1,7 @@
-//! Around every request: its id, its span, its metrics, a bound on how many are in hand, and errors in the form that the
-//! client reads.
+//! Around every request: its id, its span, its metrics, and errors in the form that the client reads.
 
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -14,7 +13,7 @@ use tracing::Instrument;
 
 use crate::app::App;
 use crate::caller::{Origin, Peer, REQUEST_ID};
-use crate::error::{Code, Error};
+use crate::error::Error;
 
 /// Gives a request its id, counts it, logs what went wrong, and renders errors as JSON where the client accepts that.
 pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
@@ -39,16 +38,6 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     }
     app.metrics.answered(&route, &method, response.status(), start.elapsed());
     response
-}
-
-/// Refuses a request at once when too many are in hand, so that those in hand get done.
-pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
-    match app.slots.try_acquire() {
-        Ok(_slot) => next.run(request).await,
-        Err(_) => Error::new(Code::Overloaded, "too many requests in hand, try again")
-            .retry_after(Duration::from_secs(1))
-            .into_response(),
-    }
 }
 
 /// Logs and counts a refusal.

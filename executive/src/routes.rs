@@ -1,22 +1,24 @@
 //! The table of routes: which are open, which need a writer's secret, which need an admin.
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use crate::app::App;
-use crate::{auth, cookie, families, health, mutations, observe, path, schema, tables, writers};
+use crate::{auth, body, cookie, families, health, mutations, observe, path, schema, tables};
+use crate::{ticket, writers};
 
 /// All routes.
 pub(crate) fn routes(app: &App) -> Router {
     Router::new()
         .merge(admin().route_layer(from_fn_with_state(app.clone(), auth::admins_only)))
         .merge(writer())
-        .layer(from_fn_with_state(app.clone(), observe::admit))
+        .layer(from_fn_with_state(app.clone(), ticket::admit))
         .merge(open())
         .method_not_allowed_fallback(path::method_not_allowed)
         .fallback(path::not_found)
         .layer(from_fn_with_state(app.clone(), observe::observe))
+        .layer(from_fn(body::finish))
         .with_state(app.clone())
 }
 

@@ -1,6 +1,7 @@
 //! The executive in one screen: its parts, and the tasks that they run in.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -62,7 +63,7 @@ pub async fn run(
         metrics,
         readiness: readiness.clone(),
         flight: TaskTracker::new(),
-        slots: Semaphore::new(config.max_in_flight),
+        slots: Arc::new(Semaphore::new(config.max_in_flight)),
         timeout: config.handler_timeout,
     });
     app.metrics.open_admin.set(matches!(app.admins, Admins::Open).into());

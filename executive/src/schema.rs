@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::error::{Code, Error};
 use crate::path::Segments;
 use crate::tables::decode::ldb_table;
+use crate::ticket::Ticket;
 
 /// A table in the words of the original's API. `POST /tables` takes it back.
 #[derive(Debug, Serialize)]
@@ -25,10 +26,11 @@ pub(crate) struct TableJson {
 /// One table.
 pub(crate) async fn table(
     State(app): State<App>,
+    ticket: Ticket,
     Segments((family, table)): Segments<(String, String)>,
 ) -> Result<Json<TableJson>, Error> {
     let table = ldb_table(&family, &table)?;
-    let record = app.ask(app.db.table(&table)).await?.filter(is_there);
+    let record = app.ask(&ticket, app.db.table(&table)).await?.filter(is_there);
     let missing = || Error::new(Code::TableNotFound, format!("{table}: table does not exist\n"));
     record.as_ref().map(|record| Json(TableJson::from(record))).ok_or_else(missing)
 }
@@ -36,10 +38,11 @@ pub(crate) async fn table(
 /// The tables of a family, by name; `null` when there are none, as in the original.
 pub(crate) async fn family(
     State(app): State<App>,
+    ticket: Ticket,
     Segments(family): Segments<String>,
 ) -> Result<Json<Option<Vec<TableJson>>>, Error> {
     let family = FamilyName::parse_folded(&family)?;
-    let mut records = app.ask(app.db.tables(Some(&family))).await?;
+    let mut records = app.ask(&ticket, app.db.tables(Some(&family))).await?;
     records.retain(is_there);
     records.sort_by(|one, other| one.schema.table().cmp(other.schema.table()));
     let tables: Vec<_> = records.iter().map(TableJson::from).collect();

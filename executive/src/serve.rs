@@ -91,6 +91,8 @@ async fn connection(stream: TcpStream, peer: SocketAddr, routes: Router, stop: C
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // A client may say that it has sent all and still wait for the answer, as with the original.
+        .half_close(true)
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service);

@@ -16,36 +16,39 @@ use crate::body;
 use crate::caller::Caller;
 use crate::error::{Code, Error};
 use crate::path::Segments;
+use crate::ticket::Ticket;
 use decode::{Named, Wanted, ldb_table};
 
 /// Creates a table.
 pub(crate) async fn create(
     State(app): State<App>,
+    ticket: Ticket,
     Segments((family, table)): Segments<(String, String)>,
     caller: Caller,
     body: Body,
 ) -> Result<Written, Error> {
     let table = ldb_table(&family, &table)?;
-    let body = body::read(body, app.timeout).await?;
+    let body = body::read(body, &ticket).await?;
     let schema = Wanted::parse(&body)?.schema(table)?;
-    let mark = create_one(&app, schema, caller.admin()).await?;
+    let mark = create_one(&app, &ticket, schema, caller.admin()).await?;
     Ok(Written(Some(mark)))
 }
 
 /// Creates several tables, one after the other, and stops at the first that cannot be.
 pub(crate) async fn create_all(
     State(app): State<App>,
+    ticket: Ticket,
     caller: Caller,
     body: Body,
 ) -> Result<Written, Error> {
-    let body = body::read(body, app.timeout).await?;
+    let body = body::read(body, &ticket).await?;
     let lines = Named::parse_all(&body)?;
     let author = caller.admin();
     let mut last = None;
     for (index, Named { family, name, table }) in lines.iter().enumerate() {
         let made = async {
             let schema = table.schema(ldb_table(family, name)?)?;
-            create_one(&app, schema, author.clone()).await
+            create_one(&app, &ticket, schema, author.clone()).await
         };
         let words = format!("creating table for family {family:?} table {name:?}: ");
         let mark = made.await.map_err(|error| error.context(&words).field(format!("[{index}]")))?;
@@ -57,44 +60,61 @@ pub(crate) async fn create_all(
 /// Adds columns to a table: all of them or none.
 pub(crate) async fn add_fields(
     State(app): State<App>,
+    ticket: Ticket,
     Segments((family, table)): Segments<(String, String)>,
     caller: Caller,
     body: Body,
 ) -> Result<Written, Error> {
     let table = ldb_table(&family, &table)?;
-    let body = body::read(body, app.timeout).await?;
+    let body = body::read(body, &ticket).await?;
     let columns = Wanted::parse(&body)?.columns()?;
-    let Some(record) = app.ask(app.db.table(&table)).await? else {
-        return nowhere(&app, &table, &columns).await;
+    let Some(record) = app.ask(&ticket, app.db.table(&table)).await? else {
+        return nowhere(&app, &ticket, &table, &columns).await;
     };
     if columns.is_empty() {
         return Ok(Written(None));
     }
     check_addition(&record, &columns)?;
     let kind = SchemaChangeKind::AddColumns(columns);
-    let Applied { mark, .. } = change(&app, SchemaChange { table, kind }, caller.admin()).await?;
+    let Applied { mark, .. } =
+        change(&app, &ticket, SchemaChange { table, kind }, caller.admin()).await?;
     Ok(Written(Some(mark)))
 }
 
-async fn create_one(app: &App, schema: TableSchema, author: Author) -> Result<Mark, Error> {
+async fn create_one(
+    app: &App,
+    ticket: &Ticket,
+    schema: TableSchema,
+    author: Author,
+) -> Result<Mark, Error> {
     let owner = Owner { id: OwnerId::Executive, deletion: Deletion::Retain };
     let table = schema.table().clone();
     let kind = SchemaChangeKind::Create { schema, owner };
-    change(app, SchemaChange { table, kind }, author).await.map(|applied| applied.mark)
+    change(app, ticket, SchemaChange { table, kind }, author).await.map(|applied| applied.mark)
 }
 
-async fn change(app: &App, change: SchemaChange, author: Author) -> Result<Applied, Error> {
+async fn change(
+    app: &App,
+    ticket: &Ticket,
+    change: SchemaChange,
+    author: Author,
+) -> Result<Applied, Error> {
     let db = app.db.clone();
     let applied = app
-        .carry_out(async move { db.change_schema(&change, &author, Fence::Open).await })
+        .carry_out(ticket, async move { db.change_schema(&change, &author, Fence::Open).await })
         .await??;
     app.metrics.reached(applied.mark.seq);
     Ok(applied)
 }
 
 /// There is no such table. The original only looks for the family when there is nothing to add.
-async fn nowhere(app: &App, table: &LdbTable, columns: &[Column]) -> Result<Written, Error> {
-    let families: Vec<FamilyName> = app.ask(app.db.families()).await?;
+async fn nowhere(
+    app: &App,
+    ticket: &Ticket,
+    table: &LdbTable,
+    columns: &[Column],
+) -> Result<Written, Error> {
+    let families: Vec<FamilyName> = app.ask(ticket, app.db.families()).await?;
     if !families.contains(table.family()) {
         return Err(Error::new(Code::FamilyNotFound, "Family does not exist"));
     }

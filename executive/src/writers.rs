@@ -11,22 +11,24 @@ use ledger::WriterName;
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
-use crate::auth::{SECRET, credentials};
+use crate::auth::SECRET;
 use crate::body;
 use crate::error::{Code, Error};
 use crate::path::Segments;
+use crate::ticket::Ticket;
 
 /// Registers a writer; the body is its secret. Registering it again with the same secret is no mistake.
 pub(crate) async fn register(
     State(app): State<App>,
+    ticket: Ticket,
     Segments(writer): Segments<String>,
     body: Body,
 ) -> Result<StatusCode, Error> {
     let writer = WriterName::parse(&writer)?;
-    let body = body::read(body, app.timeout).await?;
+    let body = body::read(body, &ticket).await?;
     let secret = Secret::from(presentable(&body)?.to_owned());
     let db = app.db.clone();
-    app.carry_out(async move { db.register_writer(&writer, &secret).await }).await??;
+    app.carry_out(&ticket, async move { db.register_writer(&writer, &secret).await }).await??;
     Ok(StatusCode::OK)
 }
 
@@ -64,9 +66,13 @@ impl Known {
 }
 
 impl App {
-    /// The writer that the headers name, after a look at its secret.
-    pub(crate) async fn authenticate(&self, headers: &HeaderMap) -> Result<Credentials, Error> {
-        let credentials = credentials(headers)?;
+    /// Has the writer shown its secret? The headers are those that its credentials came in.
+    pub(crate) async fn authenticate(
+        &self,
+        ticket: &Ticket,
+        credentials: &Credentials,
+        headers: &HeaderMap,
+    ) -> Result<(), Error> {
         let secret = headers.get(SECRET).map_or(&[][..], |value| value.as_bytes());
         let proof: [u8; 32] = Sha256::new()
             .chain_update(Sha256::digest(credentials.writer.as_str()))
@@ -74,10 +80,10 @@ impl App {
             .finalize()
             .into();
         if !self.known.contains(&proof) {
-            self.ask(self.db.cookie(&credentials)).await?;
+            self.ask(ticket, self.db.cookie(credentials)).await?;
             self.known.add(proof);
         }
-        Ok(credentials)
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a client is told when ctldb says no. Words that may name hosts, users or statements stay in the log.
+//! What a client is told when ctldb says no. The causes, which may name hosts, users or statements, stay in the log.
 
 use std::time::Duration;
 

@@ -33,19 +33,91 @@ async fn a_body_has_at_most_a_mebibyte() {
     };
     server.mutate("fam", body(MIB)).await.ok();
     let refused = server.mutate("fam", body(MIB + 1)).await;
-    assert_eq!((refused.status, refused.text().as_str()), (413, "Request too large"));
+    assert_eq!((refused.status, refused.text().as_str()), (413, "Request too large\n"));
     assert_eq!(server.mutate("fam", body(5 * MIB)).await.status, 413);
     server.end().await;
 }
 
-/// Who is refused before the body was read still gets the answer, and not a reset connection.
+/// Whose body nobody reads still gets the answer, and not a reset connection.
 #[tokio::test]
 async fn the_answer_comes_though_nobody_wants_the_body() {
     let closed = |config: &mut executive::Config| config.admin = executive::AdminAccess::Closed;
     let server = Server::start_with(Backend::Sqlite, closed).await;
     let large = " ".repeat(4 * MIB);
-    assert_eq!(server.send("POST /families/fam", &[], large.clone()).await.status, 401);
-    assert_eq!(server.mutate("fam", large).await.status, 401);
+    for (request, status) in [
+        ("POST /families/fam", 401),
+        ("POST /families/fam/mutations", 401),
+        ("POST /families/f/mutations", 400),
+        ("POST /cookie", 404),
+        ("POST /nowhere", 404),
+        ("POST //nowhere", 301),
+        ("POST /status", 405),
+        ("GET /status", 200),
+    ] {
+        let answer = server.send(request, &AS_WRITER, large.clone()).await;
+        assert_eq!(answer.status, status, "{request}");
+    }
+    server.end().await;
+}
+
+/// Who asks before it sends is told at once, and sends nothing.
+#[tokio::test]
+async fn a_body_that_waits_to_be_asked_for_is_not_asked_for_in_vain() {
+    let server = Server::start(Backend::Sqlite).await.with_kv().await;
+    let [(writer, name), (secret, value)] = AS_WRITER;
+    let head = |secret_value: &str, bytes: usize| {
+        format!(
+            "POST /families/fam/mutations HTTP/1.1\r\nhost: x\r\n{writer}: {name}\r\n{secret}: {secret_value}\r\nexpect: 100-continue\r\ncontent-length: {bytes}\r\n\r\n"
+        )
+    };
+    let first_line = async |head: String| {
+        let mut stream = TcpStream::connect(server.addr).await.unwrap();
+        let start = std::time::Instant::now();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        String::from_utf8(answer.to_vec()).unwrap()
+    };
+    assert_eq!(first_line(head(value, 10)).await, "HTTP/1.1 100");
+    assert_eq!(first_line(head("wrong", 10)).await, "HTTP/1.1 401");
+    assert_eq!(first_line(head(value, MIB + 1)).await, "HTTP/1.1 413");
+    server.end().await;
+}
+
+/// As the original's server does: a client may close its side when it has sent all.
+#[tokio::test]
+async fn a_client_that_has_said_all_still_gets_its_answer() {
+    let server = Server::start(Backend::MariaDb).await;
+    let mut stream = TcpStream::connect(server.addr).await.unwrap();
+    stream.write_all(b"POST /families/fam HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    server.end().await;
+}
+
+/// Strangers who begin bodies and never end them take no places from those who may write.
+#[tokio::test]
+async fn strangers_with_slow_bodies_hold_up_nobody() {
+    let narrow = |config: &mut executive::Config| config.max_in_flight = 1;
+    let server = Server::start_with(Backend::Sqlite, narrow).await.with_kv().await;
+    let head = "POST /families/fam/mutations HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc";
+    let mut strangers = Vec::new();
+    for _ in 0..5 {
+        let mut stream = TcpStream::connect(server.addr).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        strangers.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.mutate("fam", crate::server::kv(&[(1, "x")], None, None)).await.ok();
+    for mut stranger in strangers {
+        let mut answer = [0; 12];
+        stranger.read_exact(&mut answer).await.unwrap();
+        // All five came at once, and there is one place.
+        assert!([b"HTTP/1.1 401", b"HTTP/1.1 503"].contains(&&answer), "{answer:?}");
+    }
     server.end().await;
 }
 

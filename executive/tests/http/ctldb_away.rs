@@ -157,6 +157,31 @@ async fn too_many_requests_are_refused_at_once() {
     server.end().await;
 }
 
+/// Impatient clients cannot pile up batches: a batch in hand keeps its place when its client has gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_keeps_its_place_when_its_client_goes() {
+    let narrow = |config: &mut executive::Config| {
+        config.max_in_flight = 1;
+        config.handler_timeout = Duration::from_millis(500);
+    };
+    let server = Server::start_with(Backend::MariaDb, narrow).await.with_kv().await;
+    server.mutate("fam", kv(&[(0, "x")], None, None)).await.ok();
+    let lock = hold_the_lock(&server, 2);
+    assert_eq!(server.mutate("fam", kv(&[(1, "x")], None, None)).await.status, 504);
+    let refused = server.mutate("fam", kv(&[(2, "x")], None, None)).await;
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("too many requests"), "{}", refused.text());
+    lock.join().unwrap();
+    let done = eventually(Duration::from_secs(20), async || {
+        let answer = server.mutate("fam", kv(&[(3, "x")], None, None)).await;
+        anyhow::ensure!(answer.status == 200, "{}", answer.text());
+        Ok(())
+    });
+    done.await.unwrap();
+    assert_eq!(server.ledger().await.len(), 4);
+    server.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_finishes_what_is_in_hand() {
     let server = Server::start(Backend::MariaDb).await.with_kv().await;
