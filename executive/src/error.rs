@@ -159,6 +159,8 @@ impl Error {
     /// The answer as JSON, in place of plain text.
     pub(crate) fn into_json_response(self) -> Response {
         let Self { code, message, field, .. } = &self;
+        // Some of the original's texts end a line.
+        let message = message.trim_end();
         let body = json!({"error": {"code": code.as_str(), "message": message, "field": field}});
         self.respond("application/json", body.to_string())
     }

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
@@ -23,20 +23,19 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Segments<T> {
     }
 }
 
-/// No route has this path. An unclean one (`//`, `/./`, `/../`) is sent to the clean one, as the original does; with
-/// 308 where 301 would make a GET of it.
-pub(crate) async fn not_found(method: Method, uri: Uri) -> Response {
+/// No route has this path. An unclean one (`//`, `/./`, `/../`) is sent to the clean one, as the original does. With 301,
+/// which makes clients ask again by GET: `POST /families//mutations` must not become a `POST /families/mutations`, which
+/// is another request.
+pub(crate) async fn not_found(uri: Uri) -> Response {
     let path = clean(uri.path());
-    if path == uri.path() {
-        return Error::new(Code::RouteNotFound, "404 page not found").into_response();
+    // What browsers take a backslash for is none of our paths.
+    if path == uri.path() || path.contains('\\') {
+        return Error::new(Code::RouteNotFound, "404 page not found\n").into_response();
     }
-    let target = uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
-    let status = match method {
-        Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
-        _ => StatusCode::PERMANENT_REDIRECT,
-    };
-    let target = HeaderValue::from_str(&target).expect("BUG: parts of a URI are header text");
-    (status, [(header::LOCATION, target)]).into_response()
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    let target = HeaderValue::from_str(&ascii(&format!("{path}{query}")));
+    let target = target.expect("BUG: plain ASCII is header text");
+    (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, target)]).into_response()
 }
 
 /// The path has another method.
@@ -62,6 +61,18 @@ fn clean(path: &str) -> String {
     format!("/{}{end}", kept.join("/"))
 }
 
+/// With all else than plain ASCII percent-encoded: a client may send it as it is.
+fn ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'!'..=b'~' => out.push(byte.into()),
+            _ => out += &format!("%{byte:02X}"),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +91,24 @@ mod tests {
             ("/a/..", "/"),
         ] {
             assert_eq!(clean(path), want, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unclean_path_is_told_the_clean_one_in_plain_ascii() {
+        let location = async |uri: &str| {
+            let answer = not_found(uri.parse().unwrap()).await;
+            let location = answer.headers().get(header::LOCATION);
+            location.map(|value| value.to_str().unwrap().to_owned())
+        };
+        for (uri, want) in [
+            ("/a/../status?x=y", Some("/status?x=y")),
+            ("//f\u{fc}r/%2e?\u{fc}", Some("/f%C3%BCr/%2e?%C3%BC")),
+            ("/f\u{fc}r", None),
+            ("//\\\\evil.example/..", Some("/")),
+            ("//\\evil.example", None),
+        ] {
+            assert_eq!(location(uri).await.as_deref(), want, "{uri}");
         }
     }
 }

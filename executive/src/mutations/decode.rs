@@ -192,9 +192,7 @@ fn member(field: &str) -> impl Fn(serde_json::Error) -> DecodeError {
 
 fn read_cookie(body: &Object<'_>, field: &'static str) -> Result<Option<Vec<u8>>, DecodeError> {
     let text: Option<String> = body.read(field).map_err(member(field))?;
-    let Some(mut text) = text else { return Ok(None) };
-    // The original's decoder passes over line breaks in base64.
-    text.retain(|character| character != '\r' && character != '\n');
+    let Some(text) = text else { return Ok(None) };
     let bytes = decode_base64(&text).map_err(|_| DecodeError::CookieBase64 { field })?;
     if bytes.len() > MAX_COOKIE_BYTES {
         return Err(DecodeError::CookieTooLong { field });

@@ -21,6 +21,8 @@ fn headers(who: &str) -> Vec<(&'static str, &'static str)> {
         "liar" => vec![name, ("ctlstore-secret", "wrong")],
         "stranger" => vec![("ctlstore-writer", "nobody"), secret],
         "half" => vec![name],
+        "heartbeat" => vec![("ctlstore-writer", "heartbeat"), secret],
+        "load" => vec![("ctlstore-writer", "load-writer"), secret],
         "short" => vec![("ctlstore-writer", "w"), secret],
         "maybe" => vec![name, secret, ("ctlstore-strict", "maybe")],
         "wordy" => vec![name, secret, ("ctlstore-reason", LONG)],
@@ -109,6 +111,13 @@ async fn writers_and_cookies() {
 async fn mutations() {
     let story = include_str!("stories/mutations.in");
     check(story, expect_file!["stories/mutations.out"]).await;
+}
+
+/// What the programs of the original send, step by step.
+#[tokio::test]
+async fn clients_of_the_original() {
+    let story = include_str!("stories/originals.in");
+    check(story, expect_file!["stories/originals.out"]).await;
 }
 
 #[tokio::test]
