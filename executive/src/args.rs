@@ -46,8 +46,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = positive)]
     pub max_in_flight: usize,
 
-    /// Connections held at once; more wait in the kernel's queue. The default is below the usual limit of open files.
-    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = positive)]
+    /// Connections held at once; more wait in the kernel's queue. The default is below the usual limit of 1,024 open
+    /// files.
+    #[arg(long, value_name = "N", default_value_t = 900, value_parser = positive)]
     pub max_connections: usize,
 
     /// Time between two looks at the files above. The kubelet takes a minute anyway, and a look is cheap.
@@ -140,7 +141,7 @@ impl Config {
             admin: AdminAccess::Open,
             handler_timeout: Duration::from_secs(30),
             max_in_flight: 256,
-            max_connections: 4000,
+            max_connections: 900,
             reload_interval: Duration::from_secs(5),
         }
     }

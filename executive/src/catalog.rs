@@ -60,7 +60,7 @@ impl Catalog {
             }
             schemas.insert(table, Arc::new(schema));
         }
-        self.keep(&schemas);
+        self.keep(&missing, &schemas);
         Ok(schemas)
     }
 
@@ -72,8 +72,12 @@ impl Catalog {
         tables.iter().filter_map(pair).collect()
     }
 
-    fn keep(&self, schemas: &Schemas) {
+    /// Keeps what was found, and forgets what was not.
+    fn keep(&self, asked: &[&LdbTable], schemas: &Schemas) {
         let mut cache = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for table in asked {
+            cache.remove(*table);
+        }
         if cache.len() + schemas.len() > MAX_TABLES {
             cache.clear();
         }

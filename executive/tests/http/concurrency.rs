@@ -81,6 +81,32 @@ fn whole_batches(entries: &[ledger::Entry]) {
     assert!(frame.is_none());
 }
 
+/// A client that lost the answer sends the batch again, perhaps to another executive, and after another writer's batch.
+#[tokio::test]
+async fn a_batch_that_is_sent_again_gets_the_place_of_the_first_time() {
+    for backend in Backend::ALL {
+        let one = Server::start(backend).await.with_kv().await;
+        let two = one.beside(|_| {}).await;
+        one.send("POST /writers/other", &[], SECRET).await.ok();
+        let batch = kv(&[(1, "a"), (2, "b")], Some("1"), Some("0"));
+        one.send("POST /cookie", &AS_WRITER, "0").await.ok();
+        let first = one.mutate("fam", batch.clone()).await.ok();
+        assert_eq!(first.header("ctlstore-repeated"), None);
+        let other = [("ctlstore-writer", "other"), ("ctlstore-secret", SECRET)];
+        let body = kv(&[(1, "c")], None, None);
+        one.send("POST /families/fam/mutations", &other, body).await.ok();
+
+        let again = two.mutate("fam", batch).await.ok();
+        assert_eq!(again.header("ctlstore-repeated"), Some("true"));
+        for header in ["ctlstore-seq", "ctlstore-position"] {
+            assert_eq!(again.header(header), first.header(header), "{header}");
+        }
+        assert_eq!(one.texts().await.len(), 1 + 4 + 1);
+        two.end().await;
+        one.end().await;
+    }
+}
+
 #[tokio::test]
 async fn a_table_that_changed_elsewhere_is_read_again() {
     for backend in Backend::ALL {

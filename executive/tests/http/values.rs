@@ -152,6 +152,7 @@ fn the_ledger_says_what_was_sent() {
             server.send("POST /families/fam/tables/all", &[], table).await.ok();
             server
         });
+        let history = runtime.block_on(server.db.meta()).unwrap().history;
         let config = Config { cases: 100, failure_persistence: None, ..Config::default() };
         let outcome = TestRunner::new(config).run(&vec(line(), 1..6), |batch| {
             let lines: Vec<_> = batch.iter().map(Line::json).collect();
@@ -164,6 +165,9 @@ fn the_ledger_says_what_was_sent() {
             let first =
                 ledger::Seq::new(answer.seq() - u64::try_from(want.len()).unwrap()).unwrap();
             let have = runtime.block_on(server.db.entries(first, 1000)).unwrap();
+            let last = have.last().unwrap();
+            let position = ledger::Mark { history, seq: last.seq, digest: last.digest() };
+            prop_assert_eq!(answer.header("ctlstore-position"), Some(&*position.to_string()));
             let have: Vec<_> = have.into_iter().map(|entry| entry.statement).collect();
             prop_assert_eq!(have, want);
             Ok(())
