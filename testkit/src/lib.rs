@@ -3,6 +3,7 @@
 //! * [`mariadb::MariaDb`]: a MariaDB server from the distribution's packages, and databases in it.
 //! * [`mysql::External`]: a MySQL server that somebody else runs, named by `CTLSTORE_TEST_MYSQL_URL`.
 //! * `apiserver::ApiServer` (feature `apiserver`): etcd and kube-apiserver, built by `hack/apiserver.sh`.
+//! * [`program::Program`]: the product's own binary, and [`http::Request`], a client for what it serves.
 //! * [`eventually`]: waits for a promise to come true; the only sleep a test may have.
 //!
 //! Servers end with the test process, however it ends: on drop, on panic, and by the kernel when it is killed.
@@ -12,10 +13,12 @@
 pub mod apiserver;
 mod cache;
 mod eventually;
+pub mod http;
 pub mod mariadb;
 pub mod mysql;
 mod port;
 mod process;
+pub mod program;
 
 pub use eventually::eventually;
 pub use port::free_port;

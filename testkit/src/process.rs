@@ -124,7 +124,7 @@ impl Drop for Home {
 }
 
 /// Starts `command` from a thread that lives as long as the process: `--pdeathsig` goes by thread, and a test's thread is short-lived.
-fn spawn_from_keeper(command: Command) -> io::Result<Child> {
+pub(crate) fn spawn_from_keeper(command: Command) -> io::Result<Child> {
     type Request = (Command, Sender<io::Result<Child>>);
     static KEEPER: OnceLock<Sender<Request>> = OnceLock::new();
     let keeper = KEEPER.get_or_init(|| {
