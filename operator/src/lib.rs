@@ -36,7 +36,7 @@ mod watch;
 
 pub use args::{Args, Cluster, Config, Source};
 pub use budget::MaxChanges;
-pub use manifests::{Manifests, Notice, Notices, Place, Problem, StatusNotice};
+pub use manifests::{Manifests, Notice, Notices, Place, Problem, StatusNotice, first_table};
 pub use objects::Kind;
 pub use run::{Started, run};
 pub use secret_file::SecretFileError;

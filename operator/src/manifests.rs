@@ -14,9 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::ResourceExt;
+use ledger::LdbTable;
 use tokio_util::sync::CancellationToken;
 
+use crate::ctltable::accept::sql_name;
 pub(crate) use crate::manifests::desk::Desk;
+use crate::manifests::folder::Object;
 pub use crate::manifests::folder::{Place, Problem};
 use crate::objects::Kind;
 use crate::wake::Wakes;
@@ -90,6 +94,23 @@ impl fmt::Debug for Manifests {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Manifests").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+/// The first table that the manifests declare soundly, by its names in SQL: for examples to show.
+#[must_use]
+pub fn first_table(path: &Path) -> Option<LdbTable> {
+    let contents = folder::parse(&folder::read(path).ok()?);
+    let objects = || contents.objects.iter().map(|(_, object)| object);
+    let family = |name: &str| {
+        objects().find_map(|object| match object {
+            Object::Family(family) if family.name_any() == name => Some(family),
+            Object::Family(_) | Object::Table(_) => None,
+        })
+    };
+    objects().find_map(|object| match object {
+        Object::Table(table) => sql_name(table, family(&table.spec.family_ref.name)?),
+        Object::Family(_) => None,
+    })
 }
 
 /// Reads the folder and follows its changes until `stop`.

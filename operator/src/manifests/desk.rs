@@ -118,7 +118,7 @@ impl Changes {
 impl State {
     fn take(&mut self, contents: Contents, complete: bool) -> (Changes, Vec<Notice>) {
         let Contents { objects, mut problems } = contents;
-        let mut notices = vec![Notice::Read { objects: objects.len() }];
+        let read = Notice::Read { objects: objects.len() };
         // A file with a mistake keeps what it had; so does everything when the folder could not be read.
         let faulty: HashSet<_> =
             problems.iter().map(|problem| problem.place.file.clone()).collect();
@@ -151,7 +151,8 @@ impl State {
         });
         let problems: BTreeSet<_> = problems.into_iter().collect();
         let fresh = problems.difference(&self.told).cloned().map(Notice::Problem);
-        notices.extend(fresh);
+        // Who waits for what was read knows by then whether all is well.
+        let mut notices: Vec<_> = fresh.chain([read]).collect();
         self.told = problems;
         let changes = Changes {
             families: relist(&mut self.families, families),
