@@ -2,6 +2,7 @@
 //! is told by the status and tried again. The position is always the one that the LDB holds.
 
 mod decide;
+mod plan;
 mod stop;
 mod suspicion;
 mod turn;
@@ -15,7 +16,7 @@ use rand::RngExt as _;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use decide::{Action, Standing, Step};
+pub(crate) use plan::{Action, Standing, Step};
 pub(crate) use stop::Stop;
 
 use crate::ldb::Writer;
@@ -26,7 +27,7 @@ use crate::source::{Fetched, Limit, SourceError, Upstream};
 use crate::status::{Seen, State, Status};
 
 /// What one look takes: about one transaction of the LDB, and little memory.
-const LIMIT: Limit = Limit { entries: 1000, bytes: 8 << 20 };
+const LIMIT: Limit = Limit { entries: 10_000, bytes: 4 << 20 };
 /// However long the poll interval, a failure is looked at again after so long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 

@@ -62,6 +62,11 @@ impl Ctl {
         if self.word(word::MAGIC) != MAGIC {
             return Err(Error::NotCtl { path });
         }
+        self.check_reader()
+    }
+
+    /// May we still read? A newer agent may have taken over since the page was mapped.
+    pub(crate) fn check_reader(&self) -> Result<(), Error> {
         match self.word(word::LEAST_READER) {
             least if least > READER_VERSION => Err(Error::TooOld { least }),
             _ => Ok(()),

@@ -69,9 +69,10 @@ impl Family {
     /// # Errors
     /// The LDB cannot be read.
     pub fn tables(&self) -> Result<Vec<TableName>, Error> {
-        let tables = self.ldb.tables()?;
-        let ours = tables.iter().filter(|table| *table.family() == self.name);
-        Ok(ours.map(|table| table.table().clone()).collect())
+        self.ldb.read(|view| {
+            let tables = view.tables_of(&self.name)?.iter();
+            Ok(tables.map(|table| table.table().clone()).collect())
+        })
     }
 
     /// The columns and the key of a table.

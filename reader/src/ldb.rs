@@ -1,7 +1,8 @@
 //! The LDB of this node: opening it, following its generations, lending connections to reads.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use ledger::{FamilyName, LdbTable, Position, Seq};
@@ -9,7 +10,7 @@ use ledger::{FamilyName, LdbTable, Position, Seq};
 use crate::ctl::Ctl;
 use crate::layout::{CTL, CURRENT, LDB};
 use crate::retry::{Next, Retry};
-use crate::session::{Session, View};
+use crate::session::{Keeper, Session, View};
 use crate::{Error, Family, meta};
 
 /// Idle connections kept; a program that reads from more threads at once opens more and closes them again.
@@ -25,6 +26,10 @@ struct Inner {
     /// None in a directory of the original.
     ctl: Option<Ctl>,
     idle: Mutex<Vec<Session>>,
+    /// The newest generation that was opened. No read goes back behind it.
+    answered: AtomicU64,
+    /// Each read holds it for reading, so whoever holds it for writing knows that no connection is in use.
+    reads: RwLock<()>,
 }
 
 impl Ldb {
@@ -36,23 +41,31 @@ impl Ldb {
     /// There is no LDB ([`Error::is_not_found`]), or it cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let ctl = Ctl::open(&path.join(CTL)).or_else(|error| match error {
-            // `path` is a file, so nothing can lie in it.
+        let dir = directory_of(path);
+        let ctl = Ctl::open(&dir.join(CTL)).or_else(|error| match error {
+            // It is a file, so nothing can lie in it.
             Error::Ctl { source, .. } if source.kind() == std::io::ErrorKind::NotADirectory => {
                 Ok(None)
             }
             other => Err(other),
         })?;
         let file = match ctl {
-            Some(_) => path.join(CURRENT).join(LDB),
-            None if path.is_dir() => path.join(LDB),
-            None => path.to_owned(),
+            Some(_) => Some(dir.join(CURRENT).join(LDB)),
+            // An agent that starts here for the first time makes `ctl` last.
+            None if dir.join(CURRENT).is_symlink() => None,
+            None if dir.is_dir() => Some(dir.join(LDB)),
+            None => Some(dir.to_owned()),
         };
         // Asked without opening the file: a process must not open and close one that it has open in SQLite.
-        if !file.exists() {
-            return Err(Error::NoLdb { path: path.to_owned() });
-        }
-        let ldb = Self(Arc::new(Inner { file, ctl, idle: Mutex::new(Vec::new()) }));
+        let file = file.filter(|file| file.exists());
+        let file = file.ok_or_else(|| Error::NoLdb { path: path.to_owned() })?;
+        let ldb = Self(Arc::new(Inner {
+            file,
+            ctl,
+            idle: Mutex::default(),
+            answered: AtomicU64::new(0),
+            reads: RwLock::default(),
+        }));
         ldb.read(|_| Ok(()))?;
         Ok(ldb)
     }
@@ -62,12 +75,11 @@ impl Ldb {
     /// # Errors
     /// The name is impossible, or the LDB has no table of this family ([`Error::is_not_found`]).
     pub fn family(&self, name: &str) -> Result<Family, Error> {
-        let name = FamilyName::parse_folded(name)?;
-        let family = Family::new(self.clone(), name);
-        if family.tables()?.is_empty() {
-            return Err(Error::UnknownFamily { family: family.name().clone() });
+        let family = FamilyName::parse_folded(name)?;
+        if self.read(|view| Ok(view.tables_of(&family)?.is_empty()))? {
+            return Err(Error::UnknownFamily { family });
         }
-        Ok(family)
+        Ok(Family::new(self.clone(), family))
     }
 
     /// The families that have tables here, by name.
@@ -75,10 +87,12 @@ impl Ldb {
     /// # Errors
     /// The LDB cannot be read.
     pub fn families(&self) -> Result<Vec<FamilyName>, Error> {
-        let mut families: Vec<_> =
-            self.tables()?.iter().map(|table| table.family().clone()).collect();
-        families.dedup();
-        Ok(families)
+        self.read(|view| {
+            let families = view.tables()?.iter().map(LdbTable::family);
+            let mut families: Vec<_> = families.cloned().collect();
+            families.dedup();
+            Ok(families)
+        })
     }
 
     /// Where the LDB stands in the ledger. None while nothing is applied, and in an LDB of the original (see
@@ -120,21 +134,6 @@ impl Ldb {
         self.0.ctl.as_ref().map_or(0, Ctl::generation)
     }
 
-    /// All tables, by name.
-    pub(crate) fn tables(&self) -> Result<Vec<LdbTable>, Error> {
-        self.read(|view| {
-            let sql = "SELECT name FROM sqlite_schema WHERE type = 'table'";
-            let mut statement = view.connection.prepare_cached(sql)?;
-            let names = statement.query_map([], |row| row.get::<_, String>(0))?;
-            let mut tables = Vec::new();
-            for name in names {
-                tables.extend(LdbTable::parse(&name?).ok());
-            }
-            tables.sort();
-            Ok(tables)
-        })
-    }
-
     /// Runs `read` on one state of the LDB, and again after what passes by itself.
     pub(crate) fn read<T>(
         &self,
@@ -142,21 +141,14 @@ impl Ldb {
     ) -> Result<T, Error> {
         let mut retry = Retry::new();
         loop {
-            let error = match self.session() {
+            let error = match self.attempt(&mut read) {
+                Ok(value) => return Ok(value),
                 Err(error) => error,
-                Ok(mut session) => {
-                    let outcome = session.view(&mut read);
-                    self.give_back(session);
-                    match outcome {
-                        Ok(value) => return Ok(value),
-                        Err(error) => error,
-                    }
-                }
             };
             let source = error.passing()?;
             match retry.failed() {
                 Next::Again => {}
-                Next::Reopen => self.idle().clear(),
+                Next::Reopen => self.close_all(),
                 Next::GiveUp => {
                     let (path, tries) = (self.0.file.clone(), retry.tries);
                     return Err(Error::Unavailable { path, tries, source });
@@ -165,27 +157,61 @@ impl Ldb {
         }
     }
 
-    /// A connection to the served generation. While that one cannot be opened, one to the generation before.
+    fn attempt<T>(
+        &self,
+        read: &mut impl FnMut(&mut View<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _reading = self.0.reads.read().unwrap_or_else(PoisonError::into_inner);
+        let mut session = self.session()?;
+        let outcome = session.view(read);
+        self.give_back(session);
+        outcome
+    }
+
+    /// A process holds on to what a dead agent left behind until the last of its connections is closed.
+    fn close_all(&self) {
+        let _alone = self.0.reads.write().unwrap_or_else(PoisonError::into_inner);
+        self.idle().clear();
+    }
+
+    /// A connection to the served generation. While that one was never opened, and cannot be, one to the generation
+    /// before.
     fn session(&self) -> Result<Session, Error> {
-        let generation = self.generation();
+        let generation = match &self.0.ctl {
+            Some(ctl) => {
+                ctl.check_reader()?;
+                ctl.generation()
+            }
+            None => 0,
+        };
         let last = self.idle().pop();
         match last {
             Some(session) if session.generation == generation => Ok(session),
-            Some(before) => match Session::open(&self.0.file, generation) {
-                Ok(session) => {
-                    // The others would keep the old files on the disk.
-                    self.idle().retain(|idle| idle.generation == generation);
-                    Ok(session)
+            before => match self.open_session(generation) {
+                Ok(session) => Ok(session),
+                Err(error) => {
+                    let answered = self.0.answered.load(Ordering::Acquire);
+                    before.filter(|before| before.generation >= answered).ok_or(error)
                 }
-                Err(_) => Ok(before),
             },
-            None => Session::open(&self.0.file, generation),
         }
+    }
+
+    fn open_session(&self, generation: u64) -> Result<Session, Error> {
+        let keeper = if self.0.ctl.is_some() { Keeper::Agent } else { Keeper::Original };
+        let session = Session::open(&self.0.file, keeper, generation)?;
+        if self.0.answered.fetch_max(generation, Ordering::AcqRel) < generation {
+            // The others would keep the old files on the disk.
+            self.idle().retain(|idle| idle.generation >= generation);
+        }
+        Ok(session)
     }
 
     fn give_back(&self, session: Session) {
         let mut idle = self.idle();
-        if idle.len() < MOST_IDLE {
+        // One that failed in the middle is of no more use, nor is one to a file that was replaced.
+        let replaced = session.generation < self.0.answered.load(Ordering::Acquire);
+        if session.is_idle() && !replaced && idle.len() < MOST_IDLE {
             idle.push(session);
         }
     }
@@ -196,8 +222,21 @@ impl Ldb {
     }
 }
 
+/// The agent's directory, also when the original's path of the file in it is named: that one is a link to the generation
+/// that is served now, and would never lead to a later one.
+fn directory_of(path: &Path) -> &Path {
+    let is_agents = |dir: &Path| dir.join(CTL).exists() || dir.join(CURRENT).is_symlink();
+    match path.parent() {
+        Some(dir) if path.file_name().is_some_and(|name| name == LDB) && is_agents(dir) => dir,
+        Some(_) | None => path,
+    }
+}
+
 impl std::fmt::Debug for Ldb {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Ldb").field("file", &self.0.file).field("ctl", &self.0.ctl).finish()
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

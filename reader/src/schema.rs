@@ -50,6 +50,19 @@ impl Table {
     }
 }
 
+/// The names of all tables of ours, in order.
+pub(crate) fn names(connection: &Connection) -> Result<Vec<LdbTable>, Error> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table'";
+    let mut statement = connection.prepare_cached(sql)?;
+    let names = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let mut tables = Vec::new();
+    for name in names {
+        tables.extend(LdbTable::parse(&name?).ok());
+    }
+    tables.sort();
+    Ok(tables)
+}
+
 fn column(table: &LdbTable, name: &str, declared: &str) -> Result<Column, Error> {
     let name = ColumnName::parse(name).map_err(|error| foreign(table, error.to_string()))?;
     match ColumnType::from_sqlite(declared) {

@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use ledger::LdbTable;
+use ledger::{FamilyName, LdbTable};
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use crate::key::KeyValue;
-use crate::schema::Table;
+use crate::schema::{self, Table};
 use crate::{Error, Row};
 
 /// Statements kept prepared per connection.
@@ -21,25 +21,48 @@ pub(crate) struct Session {
     tables: Tables,
 }
 
+/// Who keeps the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    Agent,
+    /// The original, or nobody: a copy.
+    Original,
+}
+
+/// What the file said about its tables.
+#[derive(Default)]
 struct Tables {
-    /// SQLite's counter of schema changes when `by_name` was filled.
+    /// SQLite's counter of schema changes when it said so.
     version: i64,
+    /// The names of all of them, in order; read when somebody asks.
+    names: Option<Vec<LdbTable>>,
+    /// Those that were read from.
     by_name: HashMap<LdbTable, Table>,
 }
 
 impl Session {
     /// Opens the file and reads once from it, for SQLite opens nothing before the first read.
-    pub(crate) fn open(file: &Path, generation: u64) -> Result<Self, Error> {
+    pub(crate) fn open(file: &Path, keeper: Keeper, generation: u64) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_URI
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        // readonly_shm keeps a reader that may write the directory from writing its shared memory.
-        let uri = format!("file:{}?mode=ro&readonly_shm=1", uri_path(file));
+        let shm = match keeper {
+            // Keeps a reader that may write the directory from writing its shared memory.
+            Keeper::Agent => "&readonly_shm=1",
+            // Nobody sees to it that there is a WAL; it is made where we may, as the original's reader does.
+            Keeper::Original => "",
+        };
+        let uri = format!("{}?mode=ro{shm}", uri(file));
         let connection = Connection::open_with_flags(uri, flags)?;
         connection.busy_timeout(std::time::Duration::ZERO)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let version = schema_version(&connection)?;
-        Ok(Self { connection, generation, tables: Tables { version, by_name: HashMap::new() } })
+        Ok(Self { connection, generation, tables: Tables { version, ..Tables::default() } })
+    }
+
+    /// Is no transaction open?
+    pub(crate) fn is_idle(&self) -> bool {
+        self.connection.is_autocommit()
     }
 
     /// Runs `read` in a transaction.
@@ -64,8 +87,7 @@ impl Session {
         // The first read of the transaction: from here on it sees one state, of this schema.
         let version = schema_version(connection)?;
         if version != tables.version {
-            tables.version = version;
-            tables.by_name.clear();
+            *tables = Tables { version, ..Tables::default() };
             connection.flush_prepared_statement_cache();
         }
         read(&mut View { connection, tables })
@@ -79,6 +101,23 @@ pub(crate) struct View<'a> {
 }
 
 impl View<'_> {
+    /// The names of all tables, in order.
+    pub(crate) fn tables(&mut self) -> Result<&[LdbTable], Error> {
+        let names = match self.tables.names.take() {
+            Some(names) => names,
+            None => schema::names(self.connection)?,
+        };
+        Ok(self.tables.names.insert(names))
+    }
+
+    /// Those of a family.
+    pub(crate) fn tables_of(&mut self, family: &FamilyName) -> Result<&[LdbTable], Error> {
+        let all = self.tables()?;
+        let start = all.partition_point(|table| table.family() < family);
+        let end = all.partition_point(|table| table.family() <= family);
+        Ok(&all[start..end])
+    }
+
     /// What the file says about a table.
     pub(crate) fn table(&mut self, name: &LdbTable) -> Result<&Table, Error> {
         if !self.tables.by_name.contains_key(name) {
@@ -122,9 +161,10 @@ fn schema_version(connection: &Connection) -> Result<i64, Error> {
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
-/// A path within a `file:` URI: all but plain characters are percent-encoded.
-fn uri_path(path: &Path) -> String {
-    let mut text = String::new();
+/// A path as a `file:` URI: all but plain characters are percent-encoded.
+fn uri(path: &Path) -> String {
+    // With an empty authority, for `//` at the beginning of a path would begin one.
+    let mut text = String::from(if path.is_absolute() { "file://" } else { "file:" });
     for &byte in path.as_os_str().as_bytes() {
         if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
             text.push(byte.into());

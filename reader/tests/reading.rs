@@ -114,9 +114,23 @@ fn a_directory_without_an_ldb_is_named_with_the_cure() {
 #[test]
 fn a_reader_too_old_for_the_files_says_so() {
     let test = words();
+    let open = Ldb::open(test.dir()).unwrap();
     write_word(&test, layout::word::LEAST_READER, 2);
-    let text = Ldb::open(test.dir()).unwrap_err().to_string();
-    assert!(text.contains("version 2 or later"), "{text}");
+    for error in [Ldb::open(test.dir()).unwrap_err(), open.family("words").unwrap_err()] {
+        let text = error.to_string();
+        assert!(text.contains("version 2 or later"), "{text}");
+    }
+}
+
+/// An agent makes the control page last when it starts for the first time. Whoever opened the file before that would
+/// never follow a new generation.
+#[test]
+fn a_directory_that_is_being_made_is_not_there_yet() {
+    let test = words();
+    std::fs::remove_file(test.dir().join("ctl")).unwrap();
+    for path in [test.dir().to_owned(), test.dir().join("ldb.db")] {
+        assert!(Ldb::open(path).unwrap_err().is_not_found());
+    }
 }
 
 #[test]
@@ -221,7 +235,8 @@ fn an_open_reader_sees_added_columns_and_new_keys() {
 #[test]
 fn reads_follow_a_new_generation() {
     let test = words();
-    let ldb = Ldb::open(test.dir()).unwrap();
+    // Through the path of the original too.
+    let ldb = Ldb::open(test.dir().join("ldb.db")).unwrap();
     let words = ldb.family("words").unwrap();
     assert_eq!((ldb.generation(), words.rows("sql", &[]).unwrap().len()), (1, 3));
 
@@ -284,8 +299,16 @@ fn position_and_latency_are_told_once_something_is_applied() {
 fn a_file_of_the_original_can_be_read() {
     let test = words();
     test.sql("DROP TABLE _ldb_meta").unwrap();
-    std::fs::remove_file(test.dir().join("ctl")).unwrap();
-    for path in [test.dir().to_owned(), test.dir().join("ldb.db")] {
+    // A copy without its WAL, in a directory that nobody serves, with a name that means something in a URI.
+    let copy = tempfile::Builder::new().prefix("what?#%41 ").tempdir().unwrap();
+    let file = copy.path().join("ldb.db");
+    test.sql(&format!("VACUUM INTO '{}'", file.display())).unwrap();
+    let writer = rusqlite::Connection::open(&file).unwrap();
+    writer.pragma_update(None, "journal_mode", "wal").unwrap();
+    writer.close().unwrap();
+    assert_eq!(std::fs::read_dir(copy.path()).unwrap().count(), 1);
+    let twice = format!("/{}", file.display());
+    for path in [copy.path().to_owned(), file, twice.into()] {
         let ldb = Ldb::open(path).unwrap();
         assert_eq!(
             (ldb.generation(), ldb.position().unwrap(), ldb.seq().unwrap().get()),

@@ -25,6 +25,8 @@ use crate::ldb::{Error, authorize, file_control, schema};
 pub(crate) const BUSY: Duration = Duration::from_secs(2);
 /// Statements kept prepared: a few for each table that changes.
 const STATEMENTS: usize = 256;
+/// Negative, for it counts KiB and not pages. Taken only while large transactions need it.
+const CACHE_KIB: i64 = -8192;
 /// The first release without the bug that corrupts a file when the WAL is reset.
 const LEAST_SQLITE: i32 = 3_051_003;
 
@@ -218,6 +220,8 @@ fn connect(file: &Path) -> Result<Connection, Error> {
         // Loses at most a tail in a power cut, which the ledger has.
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        // A transaction whose pages do not fit writes some of them twice.
+        connection.pragma_update(None, "cache_size", CACHE_KIB)?;
         // The root file system may be read-only.
         connection.pragma_update(None, "temp_store", "memory")
     };

@@ -6,59 +6,11 @@
 
 use std::collections::HashMap;
 
-use ledger::{Chain, Entry, History, LeaderTs, Position, Seq, Statement};
+use ledger::{Chain, Entry, History, Position, Seq, Statement};
 
+use crate::replay::plan::{Action, Plan, Standing, Step, Then};
 use crate::replay::stop::{Fork, Poison, Stop};
 use crate::source::{Fetched, KNOWN_VERSION, Parent};
-
-/// Where the LDB stands, an open frame included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
-    /// The last entry applied; none in an empty LDB.
-    pub(crate) position: Option<Position>,
-    /// Is a transaction of the ledger open, whose end was not fetched yet?
-    pub(crate) in_frame: bool,
-}
-
-/// One entry, ready to be applied.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Step {
-    /// Where the LDB stands after it.
-    pub(crate) position: Position,
-    pub(crate) leader_ts: LeaderTs,
-    pub(crate) action: Action,
-}
-
-/// What an entry does.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Action {
-    /// Opens a transaction of the ledger.
-    Begin,
-    /// Ends it.
-    Commit,
-    /// Neither of these two.
-    Run(Statement),
-    /// Nothing, for the reason that an administrator gave.
-    Skip(String),
-}
-
-/// What to do.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Plan {
-    pub(crate) steps: Vec<Step>,
-    pub(crate) then: Then,
-}
-
-/// What comes after the steps.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Then {
-    /// The ledger has more: fetch again at once.
-    More,
-    /// That was all.
-    Idle,
-    /// It cannot go on.
-    Stop(Stop),
-}
 
 /// Decides.
 pub(crate) fn decide(standing: Standing, fetched: &Fetched) -> Plan {

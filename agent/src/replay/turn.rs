@@ -1,7 +1,8 @@
 //! One turn of the loop, where blocking is allowed: decide and apply.
 
 use crate::ldb::{Error, Outcome, Writer};
-use crate::replay::decide::{Action, Plan, Step, Then, decide};
+use crate::replay::decide::decide;
+use crate::replay::plan::{Action, Plan, Step, Then};
 use crate::replay::stop::{Poison, Stop};
 use crate::source::Fetched;
 

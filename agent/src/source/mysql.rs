@@ -1,5 +1,7 @@
 //! A ledger in MySQL or MariaDB, over one connection that can only read.
 
+mod grants;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -79,7 +81,7 @@ impl MySql {
             connected.map_err(|_| SourceError::Timeout { seconds })?.map_err(failed)?;
         if !self.warned {
             self.warned = true;
-            warn_of_writing(&mut connection).await;
+            grants::warn_of_writing(&mut connection).await;
         }
         Ok(connection)
     }
@@ -273,33 +275,5 @@ fn failed(error: sqlx::Error) -> SourceError {
             SourceError::broken(error.to_string())
         }
         _ => SourceError::away(error),
-    }
-}
-
-/// The agent needs SELECT and nothing else. What it cannot do, nobody can do with its password.
-async fn warn_of_writing(connection: &mut MySqlConnection) {
-    const WRITING: [&str; 9] = [
-        "ALL PRIVILEGES",
-        "INSERT",
-        "UPDATE",
-        "DELETE",
-        "CREATE",
-        "DROP",
-        "ALTER",
-        "SUPER",
-        "GRANT OPTION",
-    ];
-    let Ok(grants) = sqlx::query("SHOW GRANTS").fetch_all(connection).await else { return };
-    let text = |row: &MySqlRow| row.try_get_unchecked::<String, _>(0).unwrap_or_default();
-    let grants = grants.iter().map(text);
-    let privileges: Vec<String> =
-        grants.filter_map(|grant| Some(grant.split_once(" ON ")?.0.to_uppercase())).collect();
-    let writes = WRITING.iter().filter(|word| privileges.iter().any(|grant| grant.contains(*word)));
-    let writes: Vec<_> = writes.copied().collect();
-    if !writes.is_empty() {
-        tracing::warn!(
-            privileges = writes.join(", "),
-            "the agent's user may write to ctldb; give it SELECT on the ledger and the bookkeeping tables only"
-        );
     }
 }

@@ -214,3 +214,48 @@ async fn a_ledger_of_the_original_is_followed() {
     agent.enters("forked").await;
     agent.stop().await;
 }
+
+/// What is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_user_that_may_write_is_warned_of() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let text = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+
+    let server = MariaDb::shared();
+    let database = server.create_database().unwrap();
+    Writer::new(url(&database)).await;
+    let user = testkit::random_name();
+    server
+        .sql(&format!(
+            "CREATE USER {user}@'127.0.0.1'; GRANT SELECT ON {}.* TO {user}@'127.0.0.1'",
+            database.name
+        ))
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let reads = CtlDbUrl::parse(&database.url.replace("root@", &format!("{user}@"))).unwrap();
+    let agent = Agent::start(&dir.path().join("reads"), reads).await;
+    agent.enters("following").await;
+    agent.stop().await;
+    assert!(text().contains("following the ledger") && !text().contains("may write"), "{}", text());
+
+    let agent = Agent::start(&dir.path().join("writes"), url(&database)).await;
+    agent.enters("following").await;
+    agent.stop().await;
+    assert!(text().contains("may write to ctldb; give it SELECT"), "{}", text());
+}

@@ -1,0 +1,54 @@
+//! What is decided, as [`decide`](crate::replay::decide) hands it on: steps, and what comes after them.
+
+use ledger::{LeaderTs, Position, Statement};
+
+use crate::replay::Stop;
+
+/// Where the LDB stands, an open frame included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The last entry applied; none in an empty LDB.
+    pub(crate) position: Option<Position>,
+    /// Is a transaction of the ledger open, whose end was not fetched yet?
+    pub(crate) in_frame: bool,
+}
+
+/// One entry, ready to be applied.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Step {
+    /// Where the LDB stands after it.
+    pub(crate) position: Position,
+    pub(crate) leader_ts: LeaderTs,
+    pub(crate) action: Action,
+}
+
+/// What an entry does.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    /// Opens a transaction of the ledger.
+    Begin,
+    /// Ends it.
+    Commit,
+    /// Neither of these two.
+    Run(Statement),
+    /// Nothing, for the reason that an administrator gave.
+    Skip(String),
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plan {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) then: Then,
+}
+
+/// What comes after the steps.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Then {
+    /// The ledger has more: fetch again at once.
+    More,
+    /// That was all.
+    Idle,
+    /// It cannot go on.
+    Stop(Stop),
+}
