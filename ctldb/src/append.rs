@@ -7,7 +7,7 @@ use ledger::{Entry, LdbTable, LeaderTs, Mark, Position, Seq, Statement, WriterNa
 
 use crate::connection::SqlValue;
 use crate::session::Session;
-use crate::{Author, Error, MAX_STATEMENT_BYTES, Meta};
+use crate::{Author, Error, Fault, MAX_STATEMENT_BYTES, Meta};
 
 /// Statements that were rendered and read back: fit for the ledger.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ pub(crate) struct Appended {
     pub(crate) last: Position,
 }
 
-/// Ledger rows of one INSERT, at most, and their bytes; far below any `max_allowed_packet`.
-const CHUNK_ROWS: usize = 64;
-const CHUNK_BYTES: usize = 1 << 20;
+/// Rows of one statement, at most, and their bytes; far below any `max_allowed_packet`.
+pub(crate) const CHUNK_ROWS: usize = 64;
+pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 
 const ACTION: &str = "append to the ledger";
 
@@ -63,8 +63,20 @@ impl Rendered {
 }
 
 impl Session {
-    /// `meta` must have been read under the ledger lock that is held now.
+    /// Appends, and raises the counter. `meta` must have been read under the ledger lock that is held now.
     pub(crate) async fn append(
+        &mut self,
+        meta: &Meta,
+        rendered: &Rendered,
+        author: &Author,
+    ) -> Result<Appended, Error> {
+        let appended = self.append_entries(meta, rendered, author).await?;
+        self.raise_counter(&appended).await?;
+        Ok(appended)
+    }
+
+    /// Appends; the counter must be raised in the same transaction.
+    pub(crate) async fn append_entries(
         &mut self,
         meta: &Meta,
         rendered: &Rendered,
@@ -85,6 +97,11 @@ impl Session {
         );
         self.insert_entries(&entries).await?;
         self.insert_batch(first, &last, rendered, author).await?;
+        Ok(Appended { first, last })
+    }
+
+    pub(crate) async fn raise_counter(&mut self, appended: &Appended) -> Result<(), Error> {
+        let Appended { last, .. } = appended;
         let sql = "UPDATE ctlstore_meta SET last_seq = ?, last_digest = ?, chain = ? WHERE id = 1";
         let params = [
             last.seq.to_i64().into(),
@@ -92,8 +109,7 @@ impl Session {
             last.chain.as_bytes().as_slice().into(),
         ];
         self.execute(ACTION, sql, &params).await?;
-        self.pass("append: the counter was raised")?;
-        Ok(Appended { first, last })
+        self.pass("append: the counter was raised")
     }
 
     async fn insert_entries(&mut self, mut entries: &[Entry]) -> Result<(), Error> {
@@ -103,9 +119,9 @@ impl Session {
                 bytes += entry.statement.len();
                 bytes <= CHUNK_BYTES
             };
-            let count = entries.iter().take(CHUNK_ROWS).take_while(fits).count().max(1);
-            let (chunk, rest) = entries.split_at(count);
-            let places = vec!["(?, ?, ?)"; count].join(", ");
+            let count = entries.iter().take(CHUNK_ROWS).take_while(fits).count();
+            let (chunk, rest) = entries.split_at(chunk(count));
+            let places = vec!["(?, ?, ?)"; chunk.len()].join(", ");
             let sql = format!(
                 "INSERT INTO ctlstore_dml_ledger (seq, leader_ts, statement) VALUES {places}"
             );
@@ -115,7 +131,10 @@ impl Session {
                     [seq.to_i64().into(), leader_ts.to_string().into(), statement.as_str().into()]
                 })
                 .collect();
-            self.execute(ACTION, &sql, &params).await?;
+            self.run(&sql, &params).await.map_err(|fault| match fault {
+                source @ Fault::Duplicate(_) => Error::LedgerTaken { source },
+                other => Error::bookkeeping(ACTION, other),
+            })?;
             self.pass("append: entries were written")?;
             entries = rest;
         }
@@ -166,6 +185,11 @@ fn number(meta: &Meta, texts: &[String]) -> Result<Vec<Entry>, Error> {
     texts.iter().map(entry).collect()
 }
 
+/// How many rows of so many to write at once: a power of two, so that few different texts are prepared.
+pub(crate) fn chunk(rows: usize) -> usize {
+    1 << rows.checked_ilog2().unwrap_or(0)
+}
+
 pub(crate) fn now() -> LeaderTs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     LeaderTs::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
@@ -200,6 +224,11 @@ mod tests {
             let error = render(upsert(values)).unwrap_err();
             assert!(matches!(error, Error::Poisonous { source: Some(_), .. }), "{error:?}");
         }
+    }
+
+    #[test]
+    fn rows_are_written_by_powers_of_two() {
+        assert_eq!([0, 1, 2, 3, 63, 64].map(chunk), [1, 1, 2, 2, 32, 64]);
     }
 
     #[test]

@@ -36,8 +36,12 @@ pub(crate) trait Connection: Send {
 
     async fn query(&mut self, sql: &str, params: &[SqlValue]) -> Result<Vec<SqlRow>, Fault>;
 
-    /// Begins a write transaction. Each of its statements sees what was committed before that statement.
-    async fn begin(&mut self) -> Result<(), Fault>;
+    /// Does it still work? It may have lain unused while the server went away.
+    async fn ping(&mut self) -> Result<(), Fault>;
+
+    /// Begins a write transaction and runs its first statement, in one round trip; says how many rows that one changed.
+    /// Each statement sees what was committed before that statement. After a failure a transaction may be open.
+    async fn begin_with(&mut self, first: Option<&'static str>) -> Result<u64, Fault>;
 
     async fn commit(&mut self) -> Result<(), Fault>;
 
@@ -52,6 +56,11 @@ pub(crate) trait Connection: Send {
 }
 
 impl SqlRow {
+    /// Some of its columns, as a row of their own.
+    pub(crate) fn part(&self, columns: std::ops::Range<usize>) -> Self {
+        Self(self.0[columns].to_vec())
+    }
+
     pub(crate) fn int(&self, index: usize) -> Result<i64, Error> {
         match &self.0[index] {
             SqlValue::Int(int) => Ok(*int),

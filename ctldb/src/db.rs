@@ -7,6 +7,7 @@ use ledger::CtlDbUrl;
 
 use crate::connection::Backend;
 use crate::mysql::MySql;
+use crate::queue::Queues;
 use crate::session::Session;
 use crate::sqlite::Sqlite;
 use crate::{Error, Options};
@@ -19,6 +20,7 @@ pub struct CtlDb {
 
 struct Shared {
     place: RwLock<Place>,
+    queues: Queues,
     options: Options,
 }
 
@@ -42,7 +44,8 @@ impl CtlDb {
     /// None at present.
     pub fn open_with(url: CtlDbUrl, options: Options) -> Result<Self, Error> {
         let place = Place { backend: backend(&url, &options), url };
-        Ok(Self { shared: Arc::new(Shared { place: RwLock::new(place), options }) })
+        let (place, queues) = (RwLock::new(place), Queues::new(&options));
+        Ok(Self { shared: Arc::new(Shared { place, queues, options }) })
     }
 
     /// Moves to another URL, for a secret that was rotated. Calls that are under way end on the old connections.
@@ -54,7 +57,8 @@ impl CtlDb {
         }
     }
 
-    pub(crate) async fn session(&self) -> Result<Session, Error> {
+    /// A connection from the pool. It may have broken while it lay there.
+    pub(crate) async fn untested(&self) -> Result<Session, Error> {
         let backend = {
             let place = self.shared.place.read().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(&place.backend)
@@ -66,6 +70,10 @@ impl CtlDb {
 
     pub(crate) fn options(&self) -> &Options {
         &self.shared.options
+    }
+
+    pub(crate) fn queues(&self) -> &Queues {
+        &self.shared.queues
     }
 }
 

@@ -107,9 +107,13 @@ impl Session {
                     Some(next) => form = next,
                     None => return Err(Error::Ddl { table: table.clone(), words: fault.words() }),
                 },
-                Err(fault @ (Fault::Timeout(_) | Fault::Away(_) | Fault::Denied(_))) => {
-                    return Err(Error::statement("change a table", fault));
-                }
+                Err(
+                    fault @ (Fault::Timeout(_)
+                    | Fault::Away(_)
+                    | Fault::Login(_)
+                    | Fault::Exhausted(_)
+                    | Fault::Denied(_)),
+                ) => return Err(Error::statement("change a table", fault)),
                 Err(fault @ (Fault::NoSuchTable(_) | Fault::Duplicate(_) | Fault::Refused(_))) => {
                     return Err(Error::Ddl { table: table.clone(), words: fault.words() });
                 }

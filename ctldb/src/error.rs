@@ -85,6 +85,15 @@ pub enum Error {
         "the row 'ledger' is missing in the table locks, so nothing can be written in order: insert it again"
     )]
     LedgerLock,
+    /// A sequence that is free by our counter is taken in the ledger.
+    #[error(
+        "another program writes the ledger behind the back of ctlstore: stop the original's executives, then start a new history with ctlstore ctldb new-history"
+    )]
+    LedgerTaken {
+        /// What the database said.
+        #[source]
+        source: Fault,
+    },
     /// Our own tables hold something that we never write.
     #[error("ctldb is damaged: {what}")]
     Corrupt {
@@ -276,7 +285,9 @@ impl Error {
     /// Any statement failed.
     pub(crate) fn statement(action: &'static str, source: Fault) -> Self {
         match source {
-            Fault::Timeout(_) | Fault::Away(_) => Error::Unavailable { action, source },
+            Fault::Timeout(_) | Fault::Away(_) | Fault::Login(_) | Fault::Exhausted(_) => {
+                Error::Unavailable { action, source }
+            }
             Fault::Contention(_) => Error::Contended { action, source },
             Fault::NoSuchTable(_)
             | Fault::Duplicate(_)

@@ -48,7 +48,7 @@ impl CtlDb {
     /// # Errors
     /// ctldb is away or not migrated, or the fence no longer holds.
     pub async fn create_family(&self, family: &FamilyName, fence: Fence) -> Result<Created, Error> {
-        let mut session = self.session().await?;
+        let mut session = self.write_session().await?;
         session.begin_locked(fence).await?;
         let result = session.insert_family(family).await;
         session.end(CREATE, result).await
@@ -63,7 +63,7 @@ impl CtlDb {
         family: &FamilyName,
         fence: Fence,
     ) -> Result<FamilyDeleted, Error> {
-        let mut session = self.session().await?;
+        let mut session = self.write_session().await?;
         session.begin_locked(fence).await?;
         let result = session.remove_family(family).await;
         session.end(DELETE, result).await

@@ -14,6 +14,12 @@ pub enum Fault {
     /// There is no connection, or it broke, or the server is not able to work now.
     #[error("the database is away")]
     Away(#[source] Cause),
+    /// The server is there and does not let us in.
+    #[error("the server does not let us in, check user, password and database in the URL of ctldb")]
+    Login(#[source] Cause),
+    /// It has no room left: disk, memory, transactions.
+    #[error("the database has no room left")]
+    Exhausted(#[source] Cause),
     /// Another connection held a lock for too long, or a deadlock was broken. The transaction is void.
     #[error("a lock is held by another connection")]
     Contention(#[source] Cause),
@@ -45,6 +51,8 @@ impl Fault {
         match self {
             Fault::Timeout(_) => self.to_string(),
             Fault::Away(cause)
+            | Fault::Login(cause)
+            | Fault::Exhausted(cause)
             | Fault::Contention(cause)
             | Fault::NoSuchTable(cause)
             | Fault::Duplicate(cause)

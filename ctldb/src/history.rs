@@ -16,7 +16,7 @@ impl CtlDb {
     /// # Errors
     /// ctldb is away or not migrated.
     pub async fn win_epoch(&self) -> Result<Epoch, Error> {
-        let mut session = self.session().await?;
+        let mut session = self.write_session().await?;
         let meta = session.begin_locked(Fence::Open).await?;
         let epoch = Epoch::new(meta.epoch.get() + 1);
         let sql = "UPDATE ctlstore_meta SET epoch = epoch + 1 WHERE id = 1";
@@ -30,7 +30,7 @@ impl CtlDb {
     /// # Errors
     /// ctldb is away or not migrated.
     pub async fn new_history(&self, above: Seq, author: &Author) -> Result<History, Error> {
-        let mut session = self.session().await?;
+        let mut session = self.write_session().await?;
         let meta = session.begin_locked(Fence::Open).await?;
         let result = session.branch(&meta, above).await;
         let history = session.end(NEW_HISTORY, result).await?;
@@ -46,7 +46,7 @@ impl CtlDb {
     /// # Errors
     /// ctldb is away or not migrated, or the entry is not in the ledger.
     pub async fn skip(&self, seq: Seq, reason: &str, author: &Author) -> Result<(), Error> {
-        let mut session = self.session().await?;
+        let mut session = self.write_session().await?;
         session.begin_locked(Fence::Open).await?;
         let result = session.insert_skip(seq, reason, author).await;
         session.end(SKIP, result).await

@@ -25,7 +25,7 @@ impl CtlDb {
         limit: Option<SizeLimit>,
         fence: Fence,
     ) -> Result<(), Error> {
-        let mut session = self.session().await?;
+        let mut session = self.write_session().await?;
         session.begin_locked(fence).await?;
         let result = session.set_limit(table, limit).await;
         session.end("set the limit of a table", result).await

@@ -52,7 +52,20 @@ pub struct Parent {
 }
 
 const ACTION: &str = "read ctlstore_meta";
-const SQL: &str = "SELECT version, min_compatible, history, last_seq, last_digest, chain, pruned_through, epoch, parent_history, parent_seq, parent_chain FROM ctlstore_meta WHERE id = 1";
+/// As [`read`] takes them.
+pub(crate) const COLUMNS: [&str; 11] = [
+    "version",
+    "min_compatible",
+    "history",
+    "last_seq",
+    "last_digest",
+    "chain",
+    "pruned_through",
+    "epoch",
+    "parent_history",
+    "parent_seq",
+    "parent_chain",
+];
 
 impl CtlDb {
     /// Which ledger this is and where it stands.
@@ -74,22 +87,28 @@ impl CtlDb {
 
 impl Session {
     pub(crate) async fn meta(&mut self) -> Result<Meta, Error> {
-        let rows = match self.query(ACTION, SQL, &[]).await {
+        let sql = format!("SELECT {} FROM ctlstore_meta WHERE id = 1", COLUMNS.join(", "));
+        let rows = match self.query(ACTION, &sql, &[]).await {
             Err(Error::NotMigrated) => return Err(self.why_not_migrated().await),
             other => other?,
         };
-        let meta = read(rows.first().ok_or(Error::NotMigrated)?)?;
-        check_version(meta.min_compatible)?;
-        Ok(meta)
+        checked(rows.first().ok_or(Error::NotMigrated)?)
     }
 
-    async fn why_not_migrated(&mut self) -> Error {
+    pub(crate) async fn why_not_migrated(&mut self) -> Error {
         let sql = "SELECT COUNT(*) FROM ctlstore_dml_ledger WHERE 1 = 0";
         match self.query(ACTION, sql, &[]).await {
             Ok(_) => Error::Original,
             Err(error) => error,
         }
     }
+}
+
+/// Reads the row, if it is one that we can work with.
+pub(crate) fn checked(row: &SqlRow) -> Result<Meta, Error> {
+    let meta = read(row)?;
+    check_version(meta.min_compatible)?;
+    Ok(meta)
 }
 
 fn read(row: &SqlRow) -> Result<Meta, Error> {

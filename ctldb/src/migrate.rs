@@ -56,19 +56,39 @@ impl CtlDb {
     /// # Errors
     /// ctldb is away; the server has no NO PAD binary collation; the database is of the original, or too new for us.
     pub async fn migrate(&self) -> Result<Migrated, Error> {
+        // Most of the time there is nothing to do. Then nobody need wait for the schema lock, which a long ALTER may hold.
+        if let Some(done) = self.session().await?.migrated().await? {
+            return Ok(done);
+        }
         let mut session = self.schema_session(ACTION).await?;
         let collation = session.collation().await?;
         if !session.dialect().ddl_in_transaction() {
             return session.migrate(collation).await;
         }
         // Where DDL can be part of a transaction, that keeps other processes out; there is no other lock between them.
-        session.begin().await.map_err(|fault| Error::statement(ACTION, fault))?;
-        let result = session.migrate(collation).await;
+        let begun = session.begin_with(None).await;
+        let result = match begun.map_err(|fault| Error::statement(ACTION, fault)) {
+            Ok(_) => session.migrate(collation).await,
+            Err(error) => Err(error),
+        };
         session.end(ACTION, result).await
     }
 }
 
 impl Session {
+    /// What there is, if it needs no migration. The version is written last, so all that belongs to it is there.
+    async fn migrated(&mut self) -> Result<Option<Migrated>, Error> {
+        match self.version().await {
+            Ok(Some((VERSION, _))) => Ok(Some(Migrated::Current)),
+            Ok(Some((version, min_compatible))) if version > VERSION => {
+                check_version(min_compatible)?;
+                Ok(Some(Migrated::NewerButCompatible { version }))
+            }
+            Ok(_) | Err(Error::NotMigrated) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn migrate(&mut self, collation: &str) -> Result<Migrated, Error> {
         let tables = self.our_tables().await?;
         if !tables.iter().any(|name| name == META.name) {

@@ -7,9 +7,12 @@ use ledger::{LdbTable, Statement, framed};
 use sha2::{Digest as _, Sha256};
 
 use crate::append::Rendered;
+use crate::facts::Facts;
 use crate::session::{Session, pause};
 use crate::writers::{Writer, check_cookie_length};
-use crate::{Batch, Committed, CtlDb, Error, Fence, IntentKind, Meta, TableMutation, TableRecord};
+use crate::{
+    Batch, Committed, CtlDb, Error, Fault, Fence, IntentKind, Meta, TableMutation, TableRecord,
+};
 
 const ACTION: &str = "write a batch";
 
@@ -33,42 +36,45 @@ enum Verdict {
 impl CtlDb {
     /// Writes a batch: all its rows or none, in the mirror tables and in the ledger.
     ///
-    /// A batch whose commit got no answer is looked for in the ledger before anything is reported.
+    /// A batch whose commit got no answer is looked for in the ledger before anything is reported. A batch that is repeated
+    /// with its cookies is recognised by its statements, also when its tables changed meanwhile; but rows that were checked
+    /// against the changed table make other statements, and are a cookie conflict.
     ///
     /// # Errors
     /// The batch makes no sense, the writer may not, the cookie conflicts, a table is unknown, changed or busy, or ctldb
     /// is away. Nothing was written, except after [`Error::Unsure`], when nobody knows.
     pub async fn mutate(&self, batch: &Batch) -> Result<Committed, Error> {
         let prepared = Prepared::new(batch)?;
-        let start = Instant::now();
+        let deadline = Instant::now() + self.options().patience;
         loop {
-            match self.try_mutate(&prepared).await {
-                Err(Error::Contended { .. }) if start.elapsed() < self.options().patience => {
-                    pause().await;
-                }
+            match self.try_mutate(&prepared, deadline).await {
+                Err(Error::Contended { .. }) if Instant::now() < deadline => pause().await,
                 result => return result,
             }
         }
     }
 
-    async fn try_mutate(&self, prepared: &Prepared<'_>) -> Result<Committed, Error> {
-        let mut session = self.session().await?;
-        let Batch { family, credentials, .. } = prepared.batch;
-        let writer = session.authenticate(credentials).await?;
-        writer.check_family(&credentials.writer, family)?;
-        let mut altered = session.altered(prepared).await?;
-        let meta = loop {
-            let meta = session.begin_locked_beside(Fence::Open, &altered).await?;
+    async fn try_mutate(
+        &self,
+        prepared: &Prepared<'_>,
+        deadline: Instant,
+    ) -> Result<Committed, Error> {
+        let turn = self.writers_turn(deadline).await?;
+        // Before the ledger lock: who may not write does not hold up those who may.
+        let (session, mut altered) = self.look_first(prepared).await?;
+        let mut session = session.with_turn(turn).with_deadline(deadline);
+        let facts = loop {
+            session.lock_ledger(&altered).await?;
             // Columns may be on their way since we looked; then the lock was taken in the wrong order.
-            let now = session.altered(prepared).await;
+            let now = session.look_at(prepared).await;
             match now {
-                Ok(now) if now.iter().all(|table| altered.contains(table)) => break meta,
-                Ok(now) => altered = now,
+                Ok((facts, now)) if now.iter().all(|table| altered.contains(table)) => break facts,
+                Ok((_, now)) => altered = now,
                 Err(error) => return session.end(ACTION, Err(error)).await,
             }
             session.rollback().await;
         };
-        let result = session.write_batch(prepared, &meta).await;
+        let result = session.write_batch(prepared, &facts).await;
         let attempted = result.as_ref().ok().copied();
         match (session.end(ACTION, result).await, attempted) {
             (Err(unsure @ Error::Unsure { .. }), Some(attempted)) => {
@@ -79,10 +85,26 @@ impl CtlDb {
         }
     }
 
+    /// The first look at what the batch is about is also the test of the connection, see [`CtlDb::session`].
+    async fn look_first<'a>(
+        &self,
+        prepared: &Prepared<'a>,
+    ) -> Result<(Session, Vec<&'a LdbTable>), Error> {
+        let mut stale = self.options().max_connections;
+        loop {
+            let mut session = self.untested().await?;
+            match session.look_at(prepared).await {
+                Ok((_, altered)) => return Ok((session, altered)),
+                Err(Error::Unavailable { source: Fault::Away(_), .. }) if stale > 0 => stale -= 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Finds out what became of a commit that got no answer. Whoever has the ledger lock knows that the transaction is
     /// over, for it held the lock.
     async fn settle(&self, attempted: Committed, unsure: Error) -> Result<Committed, Error> {
-        let Ok(mut session) = self.session().await else { return Err(unsure) };
+        let Ok(mut session) = self.write_session().await else { return Err(unsure) };
         if session.begin_locked(Fence::Open).await.is_err() {
             return Err(unsure);
         }
@@ -134,48 +156,37 @@ impl<'a> Prepared<'a> {
 }
 
 impl Session {
-    /// Checks the batch's tables against the registry; names those that are getting columns just now.
-    async fn altered<'a>(&mut self, prepared: &Prepared<'a>) -> Result<Vec<&'a LdbTable>, Error> {
-        let records = self.records(&prepared.tables).await?;
-        let mut altered = Vec::new();
-        for table in &prepared.tables {
-            let record = records.iter().find(|record| record.schema.table() == *table);
-            let TableRecord { intent, .. } =
-                record.ok_or_else(|| Error::TableNotFound((*table).clone()))?;
-            match intent.as_ref().map(|intent| &intent.kind) {
-                Some(IntentKind::Create | IntentKind::Drop) => {
-                    return Err(Error::SchemaBusy { table: (*table).clone() });
-                }
-                Some(IntentKind::AddColumns(_)) => altered.push(*table),
-                None => {}
-            }
-        }
-        let moved =
-            |change: &&TableMutation| records.iter().all(|record| record.schema != *change.schema);
-        match prepared.batch.mutations.iter().find(moved) {
-            Some(change) => Err(Error::SchemaMoved(change.schema.table().clone())),
-            None => Ok(altered),
-        }
+    /// Reads what the batch is judged by, and checks the writer and the tables. Names those that are getting columns just
+    /// now. What counts is what is read under the ledger lock.
+    async fn look_at<'a>(
+        &mut self,
+        prepared: &Prepared<'a>,
+    ) -> Result<(Facts, Vec<&'a LdbTable>), Error> {
+        let Batch { family, credentials, .. } = prepared.batch;
+        let facts = self.facts(credentials, &prepared.tables).await?;
+        facts.writer.check_family(&credentials.writer, family)?;
+        // A batch that is in the ledger already is recognised whatever became of its tables.
+        let altered = match judge(prepared.batch, &facts.writer, &prepared.digest) {
+            Ok(Verdict::Repeated) => Vec::new(),
+            Ok(Verdict::Write) | Err(_) => altered(&facts.records, prepared)?,
+        };
+        Ok((facts, altered))
     }
 
+    /// Under the ledger lock, by facts that were read under it.
     async fn write_batch(
         &mut self,
         prepared: &Prepared<'_>,
-        meta: &Meta,
+        facts: &Facts,
     ) -> Result<Committed, Error> {
         let Prepared { batch, rendered, digest, .. } = prepared;
-        // Again, for only what is read under the lock counts.
-        let writer = self.authenticate(&batch.credentials).await?;
-        if judge(batch, &writer, digest)? == Verdict::Repeated {
-            return self.repeated(&writer, meta).await;
+        let Facts { meta, writer, .. } = facts;
+        if judge(batch, writer, digest)? == Verdict::Repeated {
+            return self.repeated(writer, meta).await;
         }
-        for change in &batch.mutations {
-            self.write_row(change).await?;
-        }
-        let appended = self.append(meta, rendered, &batch.author).await?;
-        let name = &batch.credentials.writer;
-        let left = (digest.as_slice(), appended.last.seq);
-        self.remember_batch(name, batch.cookie.as_deref(), left).await?;
+        self.write_rows(&batch.mutations).await?;
+        let appended = self.append_entries(meta, rendered, &batch.author).await?;
+        self.remember(batch, digest, &appended, writer.is_ours).await?;
         Ok(Committed { mark: appended.mark(), first_seq: appended.first, repeated: false })
     }
 
@@ -192,6 +203,32 @@ impl Session {
         };
         let first_seq = self.first_of_batch(last).await?.unwrap_or(last);
         Ok(Committed { mark, first_seq, repeated: true })
+    }
+}
+
+/// Checks the batch's tables against the registry; names those that are getting columns just now.
+fn altered<'a>(
+    records: &[TableRecord],
+    prepared: &Prepared<'a>,
+) -> Result<Vec<&'a LdbTable>, Error> {
+    let mut altered = Vec::new();
+    for table in &prepared.tables {
+        let record = records.iter().find(|record| record.schema.table() == *table);
+        let TableRecord { intent, .. } =
+            record.ok_or_else(|| Error::TableNotFound((*table).clone()))?;
+        match intent.as_ref().map(|intent| &intent.kind) {
+            Some(IntentKind::Create | IntentKind::Drop) => {
+                return Err(Error::SchemaBusy { table: (*table).clone() });
+            }
+            Some(IntentKind::AddColumns(_)) => altered.push(*table),
+            None => {}
+        }
+    }
+    let moved =
+        |change: &&TableMutation| records.iter().all(|record| record.schema != *change.schema);
+    match prepared.batch.mutations.iter().find(moved) {
+        Some(change) => Err(Error::SchemaMoved(change.schema.table().clone())),
+        None => Ok(altered),
     }
 }
 

@@ -9,21 +9,22 @@ use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions, MySqlRo
 use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Executor as _, MySql as Driver, MySqlPool, Row as _, Type,
-    TypeInfo as _, ValueRef as _,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, MySql as Driver, MySqlPool,
+    Row as _, Type, TypeInfo as _, ValueRef as _,
 };
 
 use crate::connection::{Backend, Connection, SqlRow, SqlValue};
 use crate::dialect::Dialect;
-use crate::mysql_fault::fault;
+use crate::mysql_fault::{fault, refused_to_connect};
 use crate::{Fault, Options};
 
-/// What every connection is set to. The server cuts one that froze inside its transaction after `wait_timeout`, and so
-/// frees the ledger lock.
+/// What every connection is set to, whatever the server's operator set for all. The server cuts one that froze inside its
+/// transaction after `wait_timeout`, and so frees the ledger lock.
 const SETTINGS: &str = "SET NAMES utf8mb4; \
     SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,NO_BACKSLASH_ESCAPES', \
     time_zone = '+00:00', autocommit = 1, innodb_lock_wait_timeout = 5, lock_wait_timeout = 5, \
-    wait_timeout = 10, net_read_timeout = 10, net_write_timeout = 10; \
+    wait_timeout = 10, net_read_timeout = 10, net_write_timeout = 10, \
+    sql_safe_updates = 0, sql_select_limit = 18446744073709551615; \
     SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 /// Shorter than `wait_timeout`, so that idle connections end by our hand.
@@ -31,6 +32,8 @@ const IDLE: Duration = Duration::from_secs(6);
 
 /// DDL gives up soon, for behind it everybody waits who wants the table.
 const SCHEMA_LOCK: &str = "SET SESSION lock_wait_timeout = 2";
+/// MariaDB's own limit may be set for all, and would kill each long ALTER.
+const UNLIMITED: &str = "SET SESSION max_statement_time = 0";
 const GET_LOCK: &str = "SELECT GET_LOCK(CONCAT('ctlstore:', LEFT(SHA2(DATABASE(), 256), 40)), 10)";
 
 pub(crate) struct MySql {
@@ -72,7 +75,8 @@ impl MySql {
             .max_connections(options.max_connections)
             .acquire_timeout(options.connect_timeout)
             .idle_timeout(IDLE)
-            .test_before_acquire(true)
+            // Whoever asks for a connection finds out by its first statement, see `CtlDb::session`.
+            .test_before_acquire(false)
             .after_connect(|connection, _| {
                 Box::pin(
                     async move { connection.execute(sqlx::raw_sql(SETTINGS)).await.map(|_| ()) },
@@ -98,9 +102,22 @@ impl Backend for MySql {
         let pool = self
             .pool
             .get_or_init(|| self.pool_options.clone().connect_lazy_with(self.connect.clone()));
-        // Whatever keeps us from connecting, a wrong password too, may be repaired outside.
-        let raw = pool.acquire().await.map_err(|error| Fault::Away(error.into()))?;
-        Ok(Box::new(MySqlConnection { raw: Some(raw), holds_schema_lock: false }))
+        match pool.acquire().await {
+            Ok(raw) => Ok(Box::new(MySqlConnection { raw: Some(raw), holds_schema_lock: false })),
+            Err(sqlx::Error::PoolTimedOut) if pool.size() == 0 => Err(self.why_not().await),
+            Err(error) => Err(refused_to_connect(error)),
+        }
+    }
+}
+
+impl MySql {
+    /// The pool tries to connect until its time is over, and does not say what went wrong.
+    async fn why_not(&self) -> Fault {
+        let once = sqlx::MySqlConnection::connect_with(&self.connect);
+        match tokio::time::timeout(Duration::from_millis(500), once).await {
+            Ok(Err(error)) => refused_to_connect(error),
+            Ok(Ok(_)) | Err(_) => Fault::Away(sqlx::Error::PoolTimedOut.into()),
+        }
     }
 }
 
@@ -140,8 +157,16 @@ impl Connection for MySqlConnection {
         rows.map_err(fault)
     }
 
-    async fn begin(&mut self) -> Result<(), Fault> {
-        self.plain("START TRANSACTION").await.map(|_| ())
+    async fn ping(&mut self) -> Result<(), Fault> {
+        self.raw().ping().await.map_err(fault)
+    }
+
+    async fn begin_with(&mut self, first: Option<&'static str>) -> Result<u64, Fault> {
+        match first {
+            None => self.plain("START TRANSACTION").await,
+            // The answer counts the rows of all statements, and the first has none.
+            Some(first) => self.plain(&format!("START TRANSACTION; {first}")).await,
+        }
     }
 
     async fn commit(&mut self) -> Result<(), Fault> {
@@ -155,6 +180,11 @@ impl Connection for MySqlConnection {
     async fn lock_schema(&mut self) -> Result<bool, Fault> {
         self.holds_schema_lock = true;
         self.plain(SCHEMA_LOCK).await?;
+        match self.plain(UNLIMITED).await {
+            // MySQL has no such setting, and limits nothing but SELECT.
+            Ok(_) | Err(Fault::Refused(_)) => {}
+            Err(fault) => return Err(fault),
+        }
         let rows = self.query(GET_LOCK, &[]).await?;
         Ok(rows.first().is_some_and(|row| row.0.first() == Some(&SqlValue::Int(1))))
     }

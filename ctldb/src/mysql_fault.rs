@@ -4,12 +4,22 @@ use sqlx::mysql::MySqlDatabaseError;
 
 use crate::Fault;
 
+fn number(error: &sqlx::Error) -> Option<u16> {
+    let error = error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?;
+    Some(error.number())
+}
+
+/// Whatever keeps us from connecting, a wrong password too, may be repaired outside.
+pub(crate) fn refused_to_connect(error: sqlx::Error) -> Fault {
+    match number(&error) {
+        // Access denied (to the database, with this password, by socket), unknown database.
+        Some(1044 | 1045 | 1049 | 1698) => Fault::Login(error.into()),
+        Some(_) | None => Fault::Away(error.into()),
+    }
+}
+
 pub(crate) fn fault(error: sqlx::Error) -> Fault {
-    let number = error
-        .as_database_error()
-        .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
-        .map(MySqlDatabaseError::number);
-    match number {
+    match number(&error) {
         // Not the server's word: what the driver could not read or write is our bug, the rest is the connection.
         None => match error {
             sqlx::Error::Decode(_) | sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } => {
@@ -17,17 +27,22 @@ pub(crate) fn fault(error: sqlx::Error) -> Fault {
             }
             other => Fault::Away(other.into()),
         },
-        // Lock wait timeout, deadlock, row changed since read, table definition changed, lock not to be had at once.
-        Some(1205 | 1213 | 1020 | 1412 | 3572) => Fault::Contention(error.into()),
+        // Lock wait timeout, deadlock, row changed since read, table definition changed, statement to be prepared again,
+        // lock not to be had at once.
+        Some(1205 | 1213 | 1020 | 1412 | 1615 | 3572) => Fault::Contention(error.into()),
+        // Disk full, error of the storage engine, out of memory, table full, too many transactions.
+        Some(1021 | 1030 | 1041 | 1114 | 1637) => Fault::Exhausted(error.into()),
         // No such table, unknown table (of a DROP).
         Some(1146 | 1051) => Fault::NoSuchTable(error.into()),
         Some(1062) => Fault::Duplicate(error.into()),
         Some(1845 | 1846) => Fault::Algorithm(error.into()),
         // Privileges missing: database, command, column, special.
         Some(1044 | 1142 | 1143 | 1227 | 1370) => Fault::Denied(error.into()),
-        // Too many connections, shutdown, killed, idle too long, read-only, statement interrupted or too slow.
+        // Too many connections, node not ready, shutdown, killed, idle too long, read-only, statement interrupted or too
+        // slow; too many prepared statements, which closing the connection frees.
         Some(
             1040
+            | 1047
             | 1053
             | 1077..=1079
             | 1152
@@ -36,12 +51,14 @@ pub(crate) fn fault(error: sqlx::Error) -> Fault {
             | 1203
             | 1290
             | 1317
+            | 1461
             | 1792
             | 1836
             | 1927
             | 1969
             | 3024
             | 3032
+            | 3169
             | 4031,
         ) => Fault::Away(error.into()),
         Some(_) => Fault::Refused(error.into()),

@@ -40,7 +40,7 @@ impl CtlDb {
         fence: Fence,
         change: impl FnOnce(&mut Vec<Owner>) + Send,
     ) -> Result<(), Error> {
-        let mut session = self.session().await?;
+        let mut session = self.write_session().await?;
         session.begin_locked(fence).await?;
         let result = match session.owned(table).await {
             Err(error) => Err(error),

@@ -54,7 +54,9 @@ pub enum Deletion {
     Delete,
 }
 
-const COLUMNS: &str = "SELECT table_name, columns_json, key_json, owners_json, schema_seq, intent_json FROM ctlstore_tables";
+/// As [`read`] takes them.
+pub(crate) const COLUMNS: [&str; 6] =
+    ["table_name", "columns_json", "key_json", "owners_json", "schema_seq", "intent_json"];
 const ACTION: &str = "read the registry of tables";
 
 impl CtlDb {
@@ -74,15 +76,15 @@ impl CtlDb {
         let mut session = self.session().await?;
         let rows = match family {
             None => {
-                let sql = format!("{COLUMNS} ORDER BY table_name");
+                let sql = select("ORDER BY table_name");
                 session.query(ACTION, &sql, &[]).await?
             }
             Some(family) => {
-                let sql = format!("{COLUMNS} WHERE family = ? ORDER BY table_name");
+                let sql = select("WHERE family = ? ORDER BY table_name");
                 session.query(ACTION, &sql, &[family.as_str().into()]).await?
             }
         };
-        rows.iter().map(read).collect()
+        Ok(legible(&rows))
     }
 }
 
@@ -97,15 +99,15 @@ impl Session {
         tables: &[&LdbTable],
     ) -> Result<Vec<TableRecord>, Error> {
         let places = vec!["?"; tables.len()].join(", ");
-        let sql = format!("{COLUMNS} WHERE table_name IN ({places})");
+        let sql = select(&format!("WHERE table_name IN ({places})"));
         let names: Vec<SqlValue> = tables.iter().map(|table| table.to_string().into()).collect();
         self.query(ACTION, &sql, &names).await?.iter().map(read).collect()
     }
 
     /// The tables with an unfinished change, by name.
     pub(crate) async fn unfinished(&mut self) -> Result<Vec<TableRecord>, Error> {
-        let sql = format!("{COLUMNS} WHERE intent_json IS NOT NULL ORDER BY table_name");
-        self.query(ACTION, &sql, &[]).await?.iter().map(read).collect()
+        let sql = select("WHERE intent_json IS NOT NULL ORDER BY table_name");
+        Ok(legible(&self.query(ACTION, &sql, &[]).await?))
     }
 
     /// Writes the whole row of a table.
@@ -143,7 +145,22 @@ fn json<T: Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|error| Error::Corrupt { what: error.to_string() })
 }
 
-fn read(row: &SqlRow) -> Result<TableRecord, Error> {
+/// All tables that we can read. One of a later release that we cannot is no reason to stop the work on others; asked for by
+/// its name, it is an error.
+fn legible(rows: &[SqlRow]) -> Vec<TableRecord> {
+    let read = |row| {
+        let unreadable =
+            |error: &Error| tracing::error!(%error, "left out a table of the registry");
+        read(row).inspect_err(unreadable).ok()
+    };
+    rows.iter().filter_map(read).collect()
+}
+
+fn select(rest: &str) -> String {
+    format!("SELECT {} FROM ctlstore_tables {rest}", COLUMNS.join(", "))
+}
+
+pub(crate) fn read(row: &SqlRow) -> Result<TableRecord, Error> {
     let name = row.text(0)?;
     let corrupt = |what: String| Error::Corrupt { what: format!("registry of {name}: {what}") };
     let table = LdbTable::parse(name).map_err(|error| corrupt(error.to_string()))?;

@@ -77,7 +77,7 @@ impl CtlDb {
     /// # Errors
     /// ctldb is away or not migrated.
     pub async fn win_reign(&self, cluster: ClusterName) -> Result<Reign, Error> {
-        let mut session = self.session().await?;
+        let mut session = self.write_session().await?;
         session.begin_locked(Fence::Open).await?;
         let result = session.raise_epoch(cluster).await;
         session.end(WIN, result).await

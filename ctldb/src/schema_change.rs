@@ -30,6 +30,8 @@ pub enum SchemaChangeKind {
     AddColumns(Vec<Column>),
     /// Drop it, with its rows and its limit.
     Drop,
+    /// The same, if these are still its owners when the lock is held: whoever claimed it meanwhile keeps it.
+    DropOwnedBy(Vec<Owner>),
 }
 
 /// A change is in the ledger.
@@ -88,7 +90,7 @@ impl CtlDb {
         author: &Author,
         fence: Fence,
     ) -> Result<Applied, Error> {
-        let mut session = self.session().await?;
+        let mut session = self.write_session().await?;
         let settled = session.settled(table).await;
         settled?;
         let meta = session.begin_locked(fence).await?;
@@ -117,7 +119,12 @@ impl Session {
             (SchemaChangeKind::Create { schema, owner }, None) => {
                 (self.new_record(schema, owner, live).await?, IntentKind::Create)
             }
-            (SchemaChangeKind::AddColumns(_) | SchemaChangeKind::Drop, None) => {
+            (
+                SchemaChangeKind::AddColumns(_)
+                | SchemaChangeKind::Drop
+                | SchemaChangeKind::DropOwnedBy(_),
+                None,
+            ) => {
                 return Err(Error::TableNotFound(table.clone()));
             }
             (SchemaChangeKind::AddColumns(columns), Some(record)) => {
@@ -127,7 +134,12 @@ impl Session {
                 widened(&record.schema, columns)?;
                 (record, IntentKind::AddColumns(columns.clone()))
             }
-            (SchemaChangeKind::Drop, Some(record)) => (record, IntentKind::Drop),
+            (SchemaChangeKind::DropOwnedBy(owners), Some(record)) if *owners != record.owners => {
+                return Err(Error::SchemaMoved(table.clone()));
+            }
+            (SchemaChangeKind::Drop | SchemaChangeKind::DropOwnedBy(_), Some(record)) => {
+                (record, IntentKind::Drop)
+            }
         };
         let id = uuid::Uuid::new_v4();
         record.intent = Some(Intent { id, kind, author: author.clone() });

@@ -6,7 +6,8 @@ use crate::{CtlDb, Error, Fault};
 impl CtlDb {
     /// A connection that holds the schema lock. It serves the whole change and is closed after it.
     pub(crate) async fn schema_session(&self, action: &'static str) -> Result<Session, Error> {
-        let mut session = self.session().await?;
+        let turn = self.schema_turn(action).await?;
+        let mut session = self.session().await?.with_turn(turn);
         match session.lock_schema().await {
             Ok(true) => Ok(session),
             Ok(false) => {

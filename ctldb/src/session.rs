@@ -3,26 +3,57 @@
 
 use std::time::{Duration, Instant};
 
-use ledger::LdbTable;
-
 use crate::connection::{Connection, SqlRow, SqlValue};
-use crate::dialect::{Dialect, quoted};
-use crate::{Error, Fault, Fence, Meta, Options};
+use crate::dialect::Dialect;
+use crate::queue::Turn;
+use crate::{Error, Fault, Options};
 
 pub(crate) struct Session {
     // Only gone while being dropped.
     connection: Option<Box<dyn Connection>>,
     options: Options,
     in_transaction: bool,
-    /// A statement did not end, or the connection broke.
+    /// A statement did not end, or the connection broke. It remains so.
     in_doubt: bool,
+    /// When waiting for the ledger lock ends, if that was said.
+    deadline: Option<Instant>,
+    // Held for its end, which comes after the connection's.
+    turn: Option<Turn>,
 }
-
-const LOCK: &str = "take the ledger lock";
 
 impl Session {
     pub(crate) fn new(connection: Box<dyn Connection>, options: Options) -> Self {
-        Self { connection: Some(connection), options, in_transaction: false, in_doubt: false }
+        let (in_transaction, in_doubt) = (false, false);
+        let connection = Some(connection);
+        Self { connection, options, in_transaction, in_doubt, deadline: None, turn: None }
+    }
+
+    /// The same, for somebody who queued.
+    pub(crate) fn with_turn(mut self, turn: Turn) -> Self {
+        self.turn = Some(turn);
+        self
+    }
+
+    pub(crate) fn with_deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// When waiting for the ledger lock ends.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline.unwrap_or_else(|| Instant::now() + self.options.patience)
+    }
+
+    /// Is the connection of no more use?
+    pub(crate) fn in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
+    pub(crate) async fn ping(&mut self) -> Result<(), Fault> {
+        let limit = self.options.connect_timeout;
+        let connection = self.begin_call()?;
+        let answer = within(limit, connection.ping()).await;
+        self.end_call(answer)
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -69,7 +100,7 @@ impl Session {
         sql: &str,
         params: &[SqlValue],
     ) -> Result<u64, Fault> {
-        let connection = self.begin_call();
+        let connection = self.begin_call()?;
         let answer = within(limit, connection.execute(sql, params)).await;
         self.end_call(answer)
     }
@@ -81,89 +112,25 @@ impl Session {
         params: &[SqlValue],
     ) -> Result<Vec<SqlRow>, Fault> {
         let limit = self.options.statement_timeout;
-        let connection = self.begin_call();
+        let connection = self.begin_call()?;
         let answer = within(limit, connection.query(sql, params)).await;
         self.end_call(answer)
     }
 
     pub(crate) async fn lock_schema(&mut self) -> Result<bool, Fault> {
         let limit = self.options.statement_timeout;
-        let connection = self.begin_call();
+        let connection = self.begin_call()?;
         let answer = within(limit, connection.lock_schema()).await;
         self.end_call(answer)
     }
 
-    /// Begins a transaction, takes the ledger lock as its first statement, and only then reads where the ledger stands
-    /// and checks the fence. When it fails, no transaction is open.
-    pub(crate) async fn begin_locked(&mut self, fence: Fence) -> Result<Meta, Error> {
-        self.begin_locked_beside(fence, &[]).await
-    }
-
-    /// The same, for rows of tables that are being altered. An ALTER that waits for a reader makes everybody wait who
-    /// comes after it; whoever would then hold the ledger lock already would stop all writers. So the right to write these
-    /// tables is taken first. It reads nothing.
-    pub(crate) async fn begin_locked_beside(
-        &mut self,
-        fence: Fence,
-        altered: &[&LdbTable],
-    ) -> Result<Meta, Error> {
-        let start = Instant::now();
-        loop {
-            match self.try_lock(altered).await {
-                Ok(()) => break,
-                Err(error) => {
-                    self.rollback().await;
-                    let patient = start.elapsed() < self.options.patience;
-                    if !(patient && matches!(error, Error::Contended { .. })) || self.in_doubt {
-                        return Err(error);
-                    }
-                    pause().await;
-                }
-            }
-        }
-        let meta = self.fenced(fence).await;
-        if meta.is_err() {
-            self.rollback().await;
-        }
-        meta
-    }
-
-    async fn try_lock(&mut self, altered: &[&LdbTable]) -> Result<(), Error> {
-        self.begin().await.map_err(|fault| Error::statement("begin a transaction", fault))?;
-        if self.dialect() == Dialect::MySql {
-            for table in altered {
-                let sql = format!("SELECT 1 FROM {} WHERE 1 = 0 FOR UPDATE", quoted(table));
-                let seen = self.look(&sql, &[]).await;
-                seen.map_err(|fault| {
-                    Error::statement("reserve a table that is being altered", fault)
-                })?;
-            }
-        }
-        let sql = "UPDATE locks SET clock = clock + 1 WHERE id = 'ledger'";
-        match self.execute(LOCK, sql, &[]).await? {
-            0 => Err(Error::LedgerLock),
-            _ => Ok(()),
-        }
-    }
-
-    /// Where the ledger stands, if the fence still holds.
-    pub(crate) async fn fenced(&mut self, fence: Fence) -> Result<Meta, Error> {
-        let meta = self.meta().await?;
-        match fence {
-            Fence::Epoch(mine) if mine != meta.epoch => {
-                Err(Error::Deposed { mine, current: meta.epoch })
-            }
-            Fence::Reign(mine) => self.still_reigns(mine).await.map(|()| meta),
-            Fence::Epoch(_) | Fence::Open => Ok(meta),
-        }
-    }
-
-    /// Begins a transaction without the ledger lock; only where there is no ledger yet.
-    pub(crate) async fn begin(&mut self) -> Result<(), Fault> {
+    /// Begins a transaction with a first statement, which is the one that takes the ledger lock, except where there is no
+    /// ledger yet. After a failure, roll back.
+    pub(crate) async fn begin_with(&mut self, first: Option<&'static str>) -> Result<u64, Fault> {
         let limit = self.options.statement_timeout;
-        let connection = self.begin_call();
-        let answer = within(limit, connection.begin()).await;
-        self.in_transaction = answer.is_ok();
+        let connection = self.begin_call()?;
+        let answer = within(limit, connection.begin_with(first)).await;
+        self.in_transaction = true;
         self.end_call(answer)
     }
 
@@ -195,7 +162,7 @@ impl Session {
 
     async fn commit(&mut self) -> Result<(), Fault> {
         let limit = self.options.statement_timeout;
-        let connection = self.begin_call();
+        let connection = self.begin_call()?;
         let answer = within(limit, connection.commit()).await;
         // Refused, it is still open; what holds it then is closed.
         self.in_transaction = answer.is_err();
@@ -208,16 +175,20 @@ impl Session {
             return;
         }
         let limit = self.options.statement_timeout;
-        let connection = self.begin_call();
+        let Ok(connection) = self.begin_call() else { return };
         let answer = within(limit, connection.rollback()).await;
         self.in_transaction = answer.is_err();
         self.in_doubt = answer.is_err();
     }
 
-    /// Whoever stops waiting in the middle of a call leaves the connection in doubt.
-    fn begin_call(&mut self) -> &mut Box<dyn Connection> {
+    /// Whoever stops waiting in the middle of a call leaves the connection in doubt, and then there are no more calls: a new
+    /// transaction would commit what the last one left.
+    fn begin_call(&mut self) -> Result<&mut Box<dyn Connection>, Fault> {
+        if self.in_doubt {
+            return Err(Fault::Away("an earlier call on this connection did not end well".into()));
+        }
         self.in_doubt = true;
-        self.connection.as_mut().expect(GONE)
+        Ok(self.connection.as_mut().expect(GONE))
     }
 
     fn end_call<T>(&mut self, answer: Result<T, Fault>) -> Result<T, Fault> {

@@ -161,9 +161,20 @@ impl Connection for SqliteConnection {
         .await
     }
 
-    async fn begin(&mut self) -> Result<(), Fault> {
+    async fn ping(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn begin_with(&mut self, first: Option<&'static str>) -> Result<u64, Fault> {
+        // A turn that a failed call left with us would keep us waiting for ourselves.
+        self.writing = None;
         self.writing = Some(Arc::clone(&self.shared.writer).lock_owned().await);
-        self.call(|raw| raw.execute_batch("BEGIN IMMEDIATE")).await
+        let begin = move |raw: &rusqlite::Connection| {
+            raw.execute_batch("BEGIN IMMEDIATE")?;
+            first.map_or(Ok(0), |first| raw.prepare_cached(first)?.execute([]))
+        };
+        let changed = self.call(begin).await?;
+        Ok(u64::try_from(changed).unwrap_or(u64::MAX))
     }
 
     async fn commit(&mut self) -> Result<(), Fault> {

@@ -19,7 +19,14 @@ pub(crate) struct Writer {
     pub(crate) last_digest: Option<Vec<u8>>,
     /// That batch's last sequence.
     pub(crate) last_seq: Option<Seq>,
+    /// Has it a row of ours? The original's writers have none before their first batch.
+    pub(crate) is_ours: bool,
 }
+
+/// Of `mutators m` and `ctlstore_writers w`, as [`Writer::read`] takes them.
+pub(crate) const COLUMNS: &str =
+    "m.secret, m.cookie, w.families_json, w.last_digest, w.last_seq, w.writer";
+pub(crate) const COLUMNS_COUNT: usize = 6;
 
 /// The original's: a SHA-256 HMAC that a slip made constant. It makes a new writer read its cookie before it can check it.
 const INITIAL_COOKIE: [u8; 32] = [
@@ -42,7 +49,7 @@ impl CtlDb {
         secret: &Secret,
     ) -> Result<Created, Error> {
         secret.check_length()?;
-        let mut session = self.session().await?;
+        let mut session = self.write_session().await?;
         session.begin_locked(Fence::Open).await?;
         let result = session.register(writer, secret).await;
         session.end(REGISTER, result).await
@@ -62,7 +69,7 @@ impl CtlDb {
     /// ctldb is away or not migrated, the credentials are wrong, or the cookie is too long.
     pub async fn set_cookie(&self, credentials: &Credentials, cookie: &[u8]) -> Result<(), Error> {
         check_cookie_length(cookie)?;
-        let mut session = self.session().await?;
+        let mut session = self.write_session().await?;
         // Before the ledger lock: who has no credentials does not hold up those who have.
         session.authenticate(credentials).await?;
         session.begin_locked(Fence::Open).await?;
@@ -81,24 +88,11 @@ pub(crate) fn check_cookie_length(cookie: &[u8]) -> Result<(), Error> {
 impl Session {
     /// Is it the writer that it says it is?
     pub(crate) async fn authenticate(&mut self, who: &Credentials) -> Result<Writer, Error> {
-        const SQL: &str = "SELECT m.secret, m.cookie, w.families_json, w.last_digest, w.last_seq FROM mutators m LEFT JOIN ctlstore_writers w ON w.writer = m.writer WHERE m.writer = ?";
-        let rows = self.query(ACTION, SQL, &[who.writer.as_str().into()]).await?;
-        let row = rows.first().ok_or(Error::WriterNotFound)?;
-        if !who.secret.matches(row.text(0)?) {
-            return Err(Error::WriterNotFound);
-        }
-        let families = row.optional(2, SqlRow::text)?.map(|text| {
-            serde_json::from_str(text).map_err(|error| Error::Corrupt {
-                what: format!("families of writer {:?}: {error}", who.writer.as_str()),
-            })
-        });
-        let last_seq = row.optional(4, SqlRow::int)?.map(meta::seq);
-        Ok(Writer {
-            cookie: row.bytes(1)?.to_vec(),
-            families: families.transpose()?,
-            last_digest: row.optional(3, SqlRow::bytes)?.map(<[u8]>::to_vec),
-            last_seq: last_seq.transpose()?,
-        })
+        let sql = format!(
+            "SELECT {COLUMNS} FROM mutators m LEFT JOIN ctlstore_writers w ON w.writer = m.writer WHERE m.writer = ?"
+        );
+        let rows = self.query(ACTION, &sql, &[who.writer.as_str().into()]).await?;
+        Writer::read(rows.first().ok_or(Error::WriterNotFound)?, who)
     }
 
     async fn register(&mut self, writer: &WriterName, secret: &Secret) -> Result<Created, Error> {
@@ -134,33 +128,30 @@ impl Session {
         let sql = "UPDATE ctlstore_writers SET last_digest = NULL WHERE writer = ?";
         self.execute(SET_COOKIE, sql, &[writer()]).await.map(|_| ())
     }
-
-    /// Stores what a batch leaves behind for its writer.
-    pub(crate) async fn remember_batch(
-        &mut self,
-        writer: &WriterName,
-        cookie: Option<&[u8]>,
-        (digest, last): (&[u8], Seq),
-    ) -> Result<(), Error> {
-        const ACTION: &str = "remember a writer's batch";
-        let name = || writer.as_str().into();
-        if let Some(cookie) = cookie {
-            let sql = "UPDATE mutators SET cookie = ?, clock = clock + 1 WHERE writer = ?";
-            self.execute(ACTION, sql, &[cookie.into(), name()]).await?;
-            self.pass("mutate: the cookie was written")?;
-        }
-        let params = [digest.into(), last.to_i64().into(), name()];
-        let sql = "UPDATE ctlstore_writers SET last_digest = ?, last_seq = ? WHERE writer = ?";
-        if self.execute(ACTION, sql, &params).await? == 0 {
-            let sql =
-                "INSERT INTO ctlstore_writers (last_digest, last_seq, writer) VALUES (?, ?, ?)";
-            self.execute(ACTION, sql, &params).await?;
-        }
-        self.pass("mutate: the batch was remembered")
-    }
 }
 
 impl Writer {
+    /// Reads the row, if it is the writer's that it says it is; there is none when all is NULL.
+    pub(crate) fn read(row: &SqlRow, who: &Credentials) -> Result<Self, Error> {
+        let secret = row.optional(0, SqlRow::text)?.ok_or(Error::WriterNotFound)?;
+        if !who.secret.matches(secret) {
+            return Err(Error::WriterNotFound);
+        }
+        let families = row.optional(2, SqlRow::text)?.map(|text| {
+            serde_json::from_str(text).map_err(|error| Error::Corrupt {
+                what: format!("families of writer {:?}: {error}", who.writer.as_str()),
+            })
+        });
+        let last_seq = row.optional(4, SqlRow::int)?.map(meta::seq);
+        Ok(Self {
+            cookie: row.bytes(1)?.to_vec(),
+            families: families.transpose()?,
+            last_digest: row.optional(3, SqlRow::bytes)?.map(<[u8]>::to_vec),
+            last_seq: last_seq.transpose()?,
+            is_ours: row.optional(5, SqlRow::text)?.is_some(),
+        })
+    }
+
     pub(crate) fn check_family(&self, who: &WriterName, family: &FamilyName) -> Result<(), Error> {
         match &self.families {
             Some(families) if !families.contains(family) => {

@@ -57,7 +57,10 @@ async fn cut_short(place: &Place, ctldb: &CtlDb, wanted: &SchemaChange) -> Resul
             change(ctldb, wanted).await?;
         }
         Place::Server(_) => {
-            assert_eq!(ctldb.finish_intents(Fence::Open).await?, [wanted.table.clone()]);
+            assert_eq!(
+                ctldb.finish_intents(Fence::Open).await?,
+                std::slice::from_ref(&wanted.table)
+            );
         }
     }
     assert_eq!(ledger_texts(ctldb).await?.len(), before + 1);

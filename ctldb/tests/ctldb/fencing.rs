@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
-use ctldb::{ClusterName, CrashPoints, CtlDb, Deletion, Epoch, Error, Fence, Owner, OwnerId};
+use ctldb::{
+    ClusterName, CrashPoints, CtlDb, Deletion, Epoch, Error, Fence, Owner, OwnerId, SchemaChange,
+    SchemaChangeKind,
+};
 use ledger::ColumnType;
 
 use crate::on_both;
@@ -17,6 +20,7 @@ on_both!(
     deposed_before_the_ddl,
     deposed_between_the_ddl_and_the_commit,
     clusters_depose_only_their_own_operators,
+    a_table_that_was_claimed_meanwhile_is_not_dropped,
 );
 
 async fn epochs_rise(place: &Place) -> Result<()> {
@@ -25,6 +29,26 @@ async fn epochs_rise(place: &Place) -> Result<()> {
     assert_eq!(ctldb.win_epoch().await?, Epoch::new(1));
     assert_eq!(ctldb.win_epoch().await?, Epoch::new(2));
     assert_eq!(ctldb.meta().await?.epoch, Epoch::new(2));
+    Ok(())
+}
+
+async fn a_table_that_was_claimed_meanwhile_is_not_dropped(place: &Place) -> Result<()> {
+    let ctldb = place.migrated().await?;
+    shop(&ctldb).await?;
+    let (items, fence) = (items(), Fence::Open);
+    let table = items.table();
+    let seen = ctldb.table(table).await?.unwrap().owners;
+    let rival =
+        OwnerId::Object { cluster: "there".into(), namespace: "n".into(), name: "t".into() };
+    let claim = Owner { id: rival.clone(), deletion: Deletion::Retain };
+    ctldb.claim(table, &claim, fence).await?;
+    let drop = SchemaChange { table: table.clone(), kind: SchemaChangeKind::DropOwnedBy(seen) };
+    let error = ctldb.change_schema(&drop, &author(), fence).await.unwrap_err();
+    assert!(matches!(&error, Error::SchemaMoved(moved) if moved == table), "{error}");
+    assert!(ctldb.table(table).await?.unwrap().intent.is_none());
+    ctldb.release(table, &rival, fence).await?;
+    ctldb.change_schema(&drop, &author(), fence).await?;
+    assert!(ctldb.table(table).await?.is_none());
     Ok(())
 }
 
