@@ -192,8 +192,9 @@ async fn tell(
 
 fn verdict_of(error: &Error) -> Option<Verdict> {
     match error {
+        // Nothing is said by one who no longer leads.
         Error::Gather(source) | Error::Apply(source) | Error::CleanUp(source) => {
-            Some(Verdict::of(source))
+            (!source.is_deposed()).then(|| Verdict::of(source))
         }
         Error::Protect(_) | Error::LetGo(_) | Error::Report(_) => None,
     }

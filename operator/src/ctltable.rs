@@ -20,7 +20,7 @@ use kube::{Resource, ResourceExt};
 
 use crate::budget::{Change, Full, Said};
 use crate::context::Context;
-use crate::ctltable::accept::{Declared, accept};
+use crate::ctltable::accept::{Declared, accept, sql_name};
 use crate::ctltable::apply::{Applied, Outcome, author};
 use crate::ctltable::report::Told;
 use crate::database::DatabaseError;
@@ -89,9 +89,10 @@ pub(crate) async fn reconcile(
         },
     };
     let table = &declared.table;
+    let family = declared.family.as_ref().map(|declared| &declared.family);
     let told = Told {
         generation: table.meta().generation,
-        sql_name: applied.as_ref().map(|applied| applied.table.clone()),
+        sql_name: family.and_then(|family| sql_name(table, family)),
         schema_seq: applied.as_ref().map(|applied| applied.schema_seq),
         verdict,
     };
@@ -152,6 +153,7 @@ async fn end(
             return Ok(Action::await_change());
         }
         Ok(Some(refusal)) => (Verdict::Refused(refusal), None),
+        Err(error) if error.is_deposed() => return Err(Error::CleanUp(error)),
         Err(error) => (Verdict::of(&error), Some(Error::CleanUp(error))),
     };
     context.metrics.reconciled(Kind::Table, verdict.outcome(), began);
@@ -196,8 +198,9 @@ fn next(
 /// What a failure means for the conditions; none when it is not the database's.
 fn verdict_of(error: &Error) -> Option<Verdict> {
     match error {
+        // Nothing is said by one who no longer leads.
         Error::Gather(source) | Error::Apply(source) | Error::CleanUp(source) => {
-            Some(Verdict::of(source))
+            (!source.is_deposed()).then(|| Verdict::of(source))
         }
         Error::Protect(_) | Error::LetGo(_) | Error::Report(_) => None,
     }

@@ -27,6 +27,16 @@ pub(crate) enum DatabaseError {
     },
 }
 
+impl DatabaseError {
+    /// Does another operator lead?
+    pub(crate) fn is_deposed(&self) -> bool {
+        match self {
+            DatabaseError::Down(_) => false,
+            DatabaseError::Failed { action: _, source } => source.is_deposed(),
+        }
+    }
+}
+
 /// Another operator of our cluster leads now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("deposed: {0}")]
@@ -79,6 +89,7 @@ impl Database {
             let fence = Fence::Reign(reign);
             let finished = self.ctldb.finish_intents(fence).await?;
             let (cluster, epoch, finished) = (reign.cluster, reign.epoch, finished.len());
+            self.metrics.database(true);
             tracing::info!(?migrated, %cluster, %epoch, finished, "leading");
             Ok(fence)
         };

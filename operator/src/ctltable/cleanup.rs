@@ -21,8 +21,8 @@ pub(crate) enum Farewell {
     LetGo,
     /// Strike us from the owners; the table stays.
     Release,
-    /// Drop the table, with all its rows.
-    Drop,
+    /// Drop the table, with all its rows, if these are still its owners.
+    Drop(Vec<Owner>),
     /// The object stays, and says what it waits for.
     Blocked(Refusal),
 }
@@ -43,7 +43,7 @@ pub(crate) fn decide(
     match policy {
         DeletionPolicy::Retain => Farewell::Release,
         DeletionPolicy::Delete if shared => Farewell::Release,
-        DeletionPolicy::Delete if allow_drop => Farewell::Drop,
+        DeletionPolicy::Delete if allow_drop => Farewell::Drop(record.owners.clone()),
         DeletionPolicy::Delete => {
             let message = format!(
                 "table {} and all its rows would be dropped, and the operator runs without --allow-drop: start it with the flag, or set spec.deletionPolicy to Retain to keep the table",
@@ -75,18 +75,19 @@ pub(crate) async fn clean_up(
         Farewell::LetGo => Ok(None),
         Farewell::Blocked(refusal) => Ok(Some(refusal)),
         Farewell::Release => {
+            tracing::info!(table = %name, "an object gives up a table, which stays");
             let release = database.ask("give up the table", async |ctldb, fence| {
                 ctldb.release(&name, &me, fence).await
             });
             gone_is_done(release.await).map(|()| None)
         }
-        Farewell::Drop => {
+        Farewell::Drop(owners) => {
             let said = said(table, is_confirmed(table.meta()));
             if let Err(Full { max }) = context.budget.admit(&name, Change::Drop, said) {
                 return Ok(Some(too_many(table, &format!("drop {max}"))));
             }
             let author = apply::author(&context.cluster, table);
-            let change = SchemaChange { table: name, kind: SchemaChangeKind::Drop };
+            let change = SchemaChange { table: name, kind: SchemaChangeKind::DropOwnedBy(owners) };
             let drop = database.ask("drop the table", async |ctldb, fence| {
                 ctldb.change_schema(&change, &author, fence).await.map(|_| ())
             });
@@ -144,7 +145,7 @@ mod tests {
         ) {
             Farewell::LetGo => "let go".to_owned(),
             Farewell::Release => "release".to_owned(),
-            Farewell::Drop => "drop".to_owned(),
+            Farewell::Drop(_) => "drop".to_owned(),
             Farewell::Blocked(refusal) => refusal.reason.to_string(),
         };
         let mine = record(&[id("here")]);
@@ -160,6 +161,6 @@ mod tests {
         assert_eq!(word(Some(&mine), Delete, true), "drop");
         // An owner whose object is gone without a trace holds nothing back.
         let stale = decide(Some(&shared), &me, Delete, true, |_| false);
-        assert_eq!(stale, Farewell::Drop);
+        assert_eq!(stale, Farewell::Drop(shared.owners));
     }
 }

@@ -13,7 +13,7 @@ use crate::verdict::Verdict;
 pub(crate) struct Told {
     pub(crate) verdict: Verdict,
     pub(crate) generation: Option<i64>,
-    /// Its name in SQL, once it was accepted.
+    /// Its name in SQL, if its declaration has one.
     pub(crate) sql_name: Option<LdbTable>,
     /// The ledger entry that made it what it is, once it was there.
     pub(crate) schema_seq: Option<Seq>,

@@ -43,7 +43,7 @@ async fn a_table_is_dropped_with_two_keys_and_a_family_after_its_tables() -> Res
     world.delete("ctltable", "web", "plans")?;
     let blocked = world.table("plans", Reason::DestructiveChangeBlocked).await?;
     assert!(message(&blocked).contains("--allow-drop"), "{}", message(&blocked));
-    assert_eq!(world.events("CtlTable", "plans").await?, ["Applied", "DestructiveChangeBlocked"]);
+    world.told("CtlTable", "plans", &["Applied", "DestructiveChangeBlocked"]).await?;
     assert_eq!(world.ledger().await?.len(), 1);
     operator.stop().await?;
 

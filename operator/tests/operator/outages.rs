@@ -34,7 +34,7 @@ async fn the_database_goes_and_comes_back() -> Result<()> {
     mariadb.restart()?;
     world.table("more", Reason::Applied).await?;
     world.table("other", Reason::Applied).await?;
-    assert_eq!(world.events("CtlTable", "more").await?, ["DatabaseUnavailable", "Applied"]);
+    world.told("CtlTable", "more", &["DatabaseUnavailable", "Applied"]).await?;
     assert_eq!(world.ledger().await?.len(), 3);
     operator.stop().await
 }
@@ -124,6 +124,6 @@ async fn who_blocks_a_change_is_named() -> Result<()> {
     let _ = sitting.join();
     let done = world.table("plans", Reason::Applied).await?;
     assert_eq!(done.status.unwrap().schema_seq, Some(2));
-    assert_eq!(world.events("CtlTable", "plans").await?, ["Applied x2", "WaitingForLock"]);
+    world.told("CtlTable", "plans", &["Applied x2", "WaitingForLock"]).await?;
     operator.stop().await
 }

@@ -22,7 +22,7 @@ async fn a_namespace_must_be_let_in_and_a_name_must_be_free() -> Result<()> {
     assert!(world.ledger().await?.is_empty());
     world.server.kubectl(&["label", "namespace", "web", "team=web"])?;
     grow_old(&world.table("plans", Reason::Applied).await?).await?;
-    assert_eq!(world.events("CtlTable", "plans").await?, ["NamespaceNotAllowed", "Applied"]);
+    world.told("CtlTable", "plans", &["NamespaceNotAllowed", "Applied"]).await?;
 
     world.server.kubectl(&["label", "namespace", "shop", "team=web"])?;
     world.apply(&[table("shop", "second", &[], &["name: plans"])])?;
@@ -32,7 +32,7 @@ async fn a_namespace_must_be_let_in_and_a_name_must_be_free() -> Result<()> {
     world.delete("ctltable", "web", "plans")?;
     let winner = world.table_in("shop", "second", Reason::Applied).await?;
     assert_eq!(winner.status.unwrap().schema_seq, Some(1));
-    assert_eq!(world.events("CtlTable", "second").await?, ["NameConflict", "Applied"]);
+    world.told("CtlTable", "second", &["NameConflict", "Applied"]).await?;
     assert_eq!(world.ledger().await?.len(), 1);
     operator.stop().await
 }

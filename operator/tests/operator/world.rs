@@ -170,7 +170,7 @@ impl World {
     }
 
     /// Reasons of the events about an object, in the order they came, with how often each was seen.
-    pub(crate) async fn events(&self, kind: &str, name: &str) -> Result<Vec<String>> {
+    async fn events(&self, kind: &str, name: &str) -> Result<Vec<String>> {
         let api = Api::<Event>::all(self.client.clone());
         let mut events = api.list(&ListParams::default()).await?.items;
         events.retain(|event| {
@@ -185,6 +185,16 @@ impl World {
             if count == 1 { reason } else { format!("{reason} x{count}") }
         };
         Ok(events.iter().map(show).collect())
+    }
+
+    /// Waits until the events about an object are these; they follow its status.
+    pub(crate) async fn told(&self, kind: &str, name: &str, want: &[&str]) -> Result<()> {
+        eventually(SOON, async || {
+            let events = self.events(kind, name).await?;
+            ensure!(events == want, "{name}: {events:?}");
+            Ok(())
+        })
+        .await
     }
 
     pub(crate) fn ctldb(&self) -> CtlDb {
