@@ -24,9 +24,12 @@ impl From<ctldb::Error> for Error {
             Db::Unavailable { .. } => own_words(Code::Unavailable).retry_after(LATER),
             Db::Contended { .. } => own_words(Code::Unavailable).retry_after(SOON),
             Db::Unsure { .. } => own_words(Code::Unsure),
-            Db::NotMigrated | Db::TooNew { .. } | Db::Original | Db::Collation | Db::LedgerLock => {
-                own_words(Code::Unavailable).retry_after(LATER)
-            }
+            Db::NotMigrated
+            | Db::TooNew { .. }
+            | Db::Original
+            | Db::Collation
+            | Db::LedgerLock
+            | Db::LedgerTaken { .. } => own_words(Code::Unavailable).retry_after(LATER),
             Db::FamilyNotFound(_) => answer(Code::FamilyNotFound, "Family not found"),
             Db::TableNotFound(table) => {
                 Error::new(Code::TableNotFound, format!("Table not found: {}", table.table()))
