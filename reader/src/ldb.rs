@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ledger::{FamilyName, LdbTable, Position, Seq};
@@ -28,8 +28,6 @@ struct Inner {
     idle: Mutex<Vec<Session>>,
     /// The newest generation that was opened. No read goes back behind it.
     answered: AtomicU64,
-    /// Each read holds it for reading, so whoever holds it for writing knows that no connection is in use.
-    reads: RwLock<()>,
 }
 
 impl Ldb {
@@ -64,7 +62,6 @@ impl Ldb {
             ctl,
             idle: Mutex::default(),
             answered: AtomicU64::new(0),
-            reads: RwLock::default(),
         }));
         ldb.read(|_| Ok(()))?;
         Ok(ldb)
@@ -148,7 +145,8 @@ impl Ldb {
             let source = error.passing()?;
             match retry.failed() {
                 Next::Again => {}
-                Next::Reopen => self.close_all(),
+                // A process holds on to what a dead agent left behind until the last of its connections is closed.
+                Next::Reopen => self.idle().clear(),
                 Next::GiveUp => {
                     let (path, tries) = (self.0.file.clone(), retry.tries);
                     return Err(Error::Unavailable { path, tries, source });
@@ -161,17 +159,10 @@ impl Ldb {
         &self,
         read: &mut impl FnMut(&mut View<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let _reading = self.0.reads.read().unwrap_or_else(PoisonError::into_inner);
         let mut session = self.session()?;
         let outcome = session.view(read);
         self.give_back(session);
         outcome
-    }
-
-    /// A process holds on to what a dead agent left behind until the last of its connections is closed.
-    fn close_all(&self) {
-        let _alone = self.0.reads.write().unwrap_or_else(PoisonError::into_inner);
-        self.idle().clear();
     }
 
     /// A connection to the served generation. While that one was never opened, and cannot be, one to the generation

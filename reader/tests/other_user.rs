@@ -1,15 +1,20 @@
-//! Another user, who may write nothing there, reads while the owner writes: no error, no torn state, never backwards.
+//! Another user, who may write nothing there, reads through a read-only mount while the owner writes and replaces the
+//! file: no error, no torn state, never backwards.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
 
+use std::ffi::OsStr;
+use std::os::unix::fs::{FileExt, symlink};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ledger::{ColumnType, Value};
-use reader::Ldb;
 use reader::testing::TestLdb;
+use reader::{Ldb, layout};
+use rusqlite::Connection;
 
 const CHILD: &str = "READER_TEST_DIR";
+const NOBODY: u32 = 65534;
 
 /// Two rows that one transaction writes, and threads that compare them.
 #[test]
@@ -23,25 +28,47 @@ fn reads_as_another_user_while_the_owner_writes() {
     for id in [1, 2] {
         test.insert("pair", "rows", &[Value::Integer(id), Value::Integer(0)]).unwrap();
     }
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "reads_as_another_user_while_the_owner_writes", "--nocapture"]);
-    command.env(CHILD, test.dir()).stdout(Stdio::null());
-    if nobody_can_be_asked() {
-        command.uid(65534).gid(65534);
-    }
-    let mut child = command.spawn().unwrap();
+    let mut child = spawn(test.dir().as_os_str());
+    let write = |number: u32| format!("BEGIN; UPDATE pair___rows SET n = {number}; COMMIT");
     let mut number = 0;
+    let mut second: Option<Connection> = None;
+    let (start, mut switched_at) = (Instant::now(), 0);
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
         number += 1;
-        test.sql(&format!("BEGIN; UPDATE pair___rows SET n = {number}; COMMIT")).unwrap();
+        match &second {
+            Some(second) => second.execute_batch(&write(number)).unwrap(),
+            None => test.sql(&write(number)).unwrap(),
+        }
+        if second.is_none() && start.elapsed() > Duration::from_millis(700) {
+            second = Some(replace(&test));
+            switched_at = number;
+        }
     };
-    assert!(status.success() && number > 100, "{status} after {number} writes");
+    assert!(status.success(), "{status} after {number} writes");
+    assert!(switched_at > 100 && number > switched_at + 100, "{number}, {switched_at}");
 }
 
-fn child(dir: &std::ffi::OsStr) {
+/// Serves a copy as the second generation, as an agent does.
+fn replace(test: &TestLdb) -> Connection {
+    let dir = test.dir().join(layout::generation_dir(2));
+    std::fs::create_dir(&dir).unwrap();
+    let file = dir.join(layout::LDB);
+    test.sql(&format!("VACUUM INTO '{}'", file.display())).unwrap();
+    let second = Connection::open(&file).unwrap();
+    second.pragma_update(None, "journal_mode", "wal").unwrap();
+    second.execute_batch("UPDATE pair___rows SET n = n").unwrap();
+    symlink(layout::generation_dir(2), test.dir().join("next")).unwrap();
+    std::fs::rename(test.dir().join("next"), test.dir().join(layout::CURRENT)).unwrap();
+    let ctl = std::fs::File::options().write(true).open(test.dir().join(layout::CTL)).unwrap();
+    let offset = u64::try_from(layout::word::GENERATION * 8).unwrap();
+    ctl.write_all_at(&2_u64.to_le_bytes(), offset).unwrap();
+    second
+}
+
+fn child(dir: &OsStr) {
     let ldb = Ldb::open(dir).unwrap();
     let read = |ldb: &Ldb| {
         let rows = ldb.family("pair").unwrap().rows("rows", &[]).unwrap();
@@ -51,23 +78,48 @@ fn child(dir: &std::ffi::OsStr) {
             other => panic!("{other:?}"),
         }
     };
-    let end = Instant::now() + Duration::from_millis(1500);
+    let end = Instant::now() + Duration::from_millis(2000);
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
-                let mut last = 0;
+                let (mut last, mut at_the_switch) = (0, None);
                 while Instant::now() < end {
                     let number = read(&ldb);
                     assert!(number >= last, "backwards: {last}, then {number}");
                     last = number;
+                    if ldb.generation() == 2 {
+                        at_the_switch.get_or_insert(number);
+                    }
                 }
-                assert!(last > 0, "no write was seen");
+                assert!(at_the_switch.is_some_and(|number| last > number), "{at_the_switch:?}");
             });
         }
     });
 }
 
-/// Only root can become another user; anyone else reads as itself.
-fn nobody_can_be_asked() -> bool {
-    Command::new("true").uid(65534).gid(65534).status().is_ok_and(|status| status.success())
+/// Runs this test as a reader. Only root can make a mount and become another user; where it may not do the one or the
+/// other, as in some containers, that part is left out, and anyone else reads as itself.
+fn spawn(dir: &OsStr) -> Child {
+    const MOUNT: &str = r#"mount --bind "$READER_TEST_DIR" "$READER_TEST_DIR" && mount -o remount,bind,ro "$READER_TEST_DIR" && ! touch "$READER_TEST_DIR/x" 2>/dev/null"#;
+    let mounted = |then: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &format!("{MOUNT} && {then}")]).env(CHILD, dir);
+        command
+    };
+    let works = |command: &mut Command| command.status().is_ok_and(|status| status.success());
+    let exe = std::env::current_exe().unwrap();
+    let drop_rights = format!("setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups");
+    let mut command = if works(mounted(&format!("{drop_rights} true")).stderr(Stdio::null())) {
+        let mut command = mounted(&format!(r#"exec {drop_rights} "$0" "$@""#));
+        command.arg(exe);
+        command
+    } else {
+        let mut command = Command::new(exe);
+        if works(Command::new("true").uid(NOBODY).gid(NOBODY)) {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    };
+    command.args(["--exact", "reads_as_another_user_while_the_owner_writes", "--nocapture"]);
+    command.env(CHILD, dir).stdout(Stdio::null()).spawn().unwrap()
 }

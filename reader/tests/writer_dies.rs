@@ -25,7 +25,8 @@ fn threads_escape_from_what_a_dead_writer_left() {
         let threads: Vec<_> = (0..8)
             .map(|_| {
                 scope.spawn(|| {
-                    let (mut slowest, end) = (Duration::ZERO, Instant::now() + Duration::from_secs(2));
+                    let (mut slowest, end) =
+                        (Duration::ZERO, Instant::now() + Duration::from_secs(2));
                     while Instant::now() < end {
                         let start = Instant::now();
                         assert_eq!(read().unwrap().len(), 1);
@@ -43,8 +44,8 @@ fn threads_escape_from_what_a_dead_writer_left() {
             slowest = slowest.max(thread.join().unwrap());
         }
     });
-    // Without closing all connections at once, threads keep each other locked out for ever.
-    assert!(slowest >= Duration::from_millis(5), "nothing was torn: {slowest:?}");
+    // Whoever kept its connections would be locked out for ever.
+    assert!(slowest >= Duration::from_millis(15), "nothing was torn: {slowest:?}");
     assert!(slowest < Duration::from_millis(1500), "{slowest:?}");
     std::fs::remove_dir_all(&dir).unwrap();
 }
