@@ -2,13 +2,24 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+/// The release, and the formats that it writes.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let release = env!("CARGO_PKG_VERSION");
+    let (schema, layout) = (ctldb::VERSION, reader::layout::VERSION);
+    format!(
+        "{release} (ctldb schema {schema}, LDB layout {layout}, LDB format {})",
+        reader::layout::META_FORMAT
+    )
+});
+
 /// Control data in a SQLite file on every node.
 #[derive(Debug, Parser)]
-#[command(name = "ctlstore", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "ctlstore", version = VERSION.as_str(), subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// How log lines look on stderr: auto is plain on a terminal and JSON elsewhere.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto, env = "CTLSTORE_LOG_FORMAT")]
@@ -31,10 +42,19 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Turn CtlFamily and CtlTable resources into ctldb tables and ledger entries
+    #[command(
+        after_help = "Example: ctlstore operator --ctldb-url-file /etc/ctlstore/ctldb-url --cluster-name prod-eu"
+    )]
     Operator(Box<operator::Args>),
     /// Serve the HTTP API that writes rows
+    #[command(
+        after_help = "Example: ctlstore executive --ctldb-url-file /etc/ctlstore/ctldb-url --admin-token-file /etc/ctlstore/tokens"
+    )]
     Executive(Box<executive::Args>),
     /// Replay the ledger into this node's LDB and serve reads
+    #[command(
+        after_help = "Example: ctlstore agent --ldb-dir /var/lib/ctlstore --ctldb-url-file /etc/ctlstore/ctldb-url --read-bind 127.0.0.1:1331"
+    )]
     Agent(Box<agent::args::Args>),
     /// Run everything in one process on this machine, with SQLite in place of MySQL
     Dev(Dev),
@@ -57,6 +77,9 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit code: 0 after Ctrl-C, 1 error, 2 usage.\n\nExample: ctlstore dev --dir .dev --manifests examples/billing"
+)]
 pub(crate) struct Dev {
     /// Where ctldb and the LDB are kept. It is made if missing, and found again at the next start.
     #[arg(long)]
@@ -76,10 +99,16 @@ pub(crate) struct Dev {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit code: 0 all went well, 1 error, 2 usage.\n\nExample: ctlstore demo --manifests examples/billing"
+)]
 pub(crate) struct Demo {
-    /// A YAML file of CtlFamily and CtlTable resources, or a folder of them.
+    /// A folder of YAML files of CtlFamily and CtlTable resources.
     #[arg(long)]
     pub(crate) manifests: PathBuf,
+    /// The batch to write, as the write API takes it; by default batches/rows.json in that folder.
+    #[arg(long)]
+    pub(crate) batch: Option<PathBuf>,
     /// Keep what the demo makes in this folder; by default it is removed at the end.
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
@@ -138,6 +167,9 @@ pub(crate) struct Scan {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit code: 0 there is an LDB, 1 error, 2 usage.\n\nExample: ctlstore status --ldb /var/lib/ctlstore"
+)]
 pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) source: Source,
@@ -154,9 +186,8 @@ pub(crate) struct Wait {
     /// How long to wait: 500ms, 10s, 5m.
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
-    /// The LDB's directory.
-    #[arg(long, default_value = "/var/lib/ctlstore", env = "CTLSTORE_PATH")]
-    pub(crate) ldb: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: Source,
 }
 
 /// How to reach ctldb.
@@ -171,16 +202,25 @@ pub(crate) struct CtlDbFile {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ledger {
     /// Make agents pass a poison entry: they apply that sequence as empty
+    #[command(
+        after_help = "Example: ctlstore ledger skip 4711 --reason 'incident 42: written by hand' --ctldb-url-file /etc/ctlstore/ctldb-url"
+    )]
     Skip {
         /// The sequence that agents are stopped at.
         seq: u64,
         /// Why, for those who come after you.
         #[arg(long)]
         reason: String,
+        /// Who does it, for those who come after you.
+        #[arg(long, default_value = "unknown", env = "USER")]
+        principal: String,
         #[command(flatten)]
         ctldb: CtlDbFile,
     },
     /// Check every digest and the chain, from the first entry kept
+    #[command(
+        after_help = "Exit code: 0 the chain holds, 1 error, 2 usage.\n\nExample: ctlstore ledger verify --ctldb-url-file /etc/ctlstore/ctldb-url"
+    )]
     Verify {
         #[command(flatten)]
         ctldb: CtlDbFile,
@@ -190,10 +230,19 @@ pub(crate) enum Ledger {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CtlDbCommand {
     /// Begin a new history, after ctldb was restored from a backup or failed over with a lost tail
+    #[command(
+        after_help = "Example: ctlstore ctldb new-history --above 4711 --reason 'restored from last night' --ctldb-url-file /etc/ctlstore/ctldb-url"
+    )]
     NewHistory {
         /// The highest sequence that any node or snapshot has seen; the new history begins above it.
         #[arg(long)]
         above: u64,
+        /// Why; it goes to the log.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Who does it; it goes to the log.
+        #[arg(long, default_value = "unknown", env = "USER")]
+        principal: String,
         #[command(flatten)]
         ctldb: CtlDbFile,
     },
@@ -218,6 +267,34 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// All examples that the help of a command and of those below it gives, as arguments.
+    fn examples(command: &clap::Command) -> Vec<Vec<String>> {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let own = help.lines().filter_map(|line| line.strip_prefix("Example: "));
+        // Quoted parts are words, whatever is in them.
+        let words = |line: &str| {
+            let split = |(place, part): (usize, &str)| match place % 2 {
+                0 => part.split_whitespace().map(str::to_owned).collect(),
+                _ => vec![part.to_owned()],
+            };
+            line.split('\'').enumerate().flat_map(split).collect()
+        };
+        let below = command.get_subcommands().flat_map(examples);
+        own.map(words).chain(below).collect()
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_is_true() {
+        let command = Cli::command();
+        let leaves = |command: &clap::Command| command.get_subcommands().count().max(1);
+        let commands: usize = command.get_subcommands().map(leaves).sum();
+        let examples = examples(&command);
+        assert_eq!(examples.len(), commands, "{examples:?}");
+        for example in examples {
+            Cli::try_parse_from(&example).unwrap_or_else(|error| panic!("{example:?}: {error}"));
+        }
     }
 
     #[test]

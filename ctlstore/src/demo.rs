@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -32,71 +33,68 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const READS: usize = 1001;
 
 /// Runs the demo and ends.
-pub(crate) fn demo(args: &Demo, out: &mut dyn Write) -> Result<Outcome> {
-    let temporary = tempfile::tempdir()?;
-    let loopback = "127.0.0.1:0".parse()?;
-    let config = dev::Config {
-        dir: args.dir.clone().unwrap_or_else(|| temporary.path().to_owned()),
-        manifests: args.manifests.clone(),
-        executive_bind: loopback,
-        read_bind: loopback,
-        allow_drop: false,
-    };
+pub(crate) fn demo(args: Demo, out: &mut dyn Write) -> Result<Outcome> {
+    let Demo { manifests, batch, dir } = args;
+    let batch = batch.unwrap_or_else(|| manifests.join("batches/rows.json"));
+    let batch =
+        fs::read(&batch).with_context(|| format!("cannot read the batch {}", batch.display()))?;
+    let temporary = tempfile::tempdir().context("make a temporary folder")?;
+    let dir = dir.unwrap_or_else(|| temporary.path().to_owned());
+    let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let config =
+        dev::Config { dir, manifests, executive_bind: free, read_bind: free, allow_drop: false };
     let runtime = Runtime::new()?;
     let ended = runtime.block_on(async {
         let stop = CancellationToken::new();
         let (said, heard) = tokio::sync::mpsc::channel(64);
         let mut services = std::pin::pin!(dev::run(&config, stop.clone(), said));
         tokio::select! {
-            ended = &mut services => return ended.and_then(|()| bail!("the services ended before the demo")),
-            shown = show(&config.manifests, heard, out) => shown?,
+            ended = &mut services => {
+                ended.and_then(|()| bail!("the services ended before the demo"))
+            }
+            shown = show((&config.manifests, batch), heard, out) => {
+                stop.cancel();
+                shown.and(services.await)
+            }
         }
-        stop.cancel();
-        services.await
     });
     runtime.shutdown_timeout(Duration::from_millis(200));
     ended.map(|()| Outcome::Done)
 }
 
-async fn show(manifests: &Path, mut heard: Receiver<Said>, out: &mut dyn Write) -> Result<()> {
+async fn show(
+    (manifests, batch): (&Path, Vec<u8>),
+    mut heard: Receiver<Said>,
+    out: &mut dyn Write,
+) -> Result<()> {
     let began = Instant::now();
     let places = started(&mut heard).await?;
-    step(out, began, "started: ctldb, executive, agent and operator, in this process")?;
+    step(out, began, "started ctldb, agent, executive and operator, in this process")?;
 
     let clock = Instant::now();
     let ready = tables_ready(&mut heard, out).await?;
-    step(
-        out,
-        clock,
-        &format!(
-            "{ready} tables of {} are tables of ctldb, and ledger entries",
-            manifests.display()
-        ),
-    )?;
+    let manifests = manifests.display();
+    step(out, clock, &format!("from {manifests} to tables of ctldb and ledger entries: {ready}"))?;
     let tables = tables_in(&places, ready).await?;
     let table = tables.first().context("the manifests declare no table")?;
-    step(out, clock, &format!("the node's file {} has them", places.ldb.join("ldb.db").display()))?;
+    let file = places.ldb.join(reader::layout::LDB);
+    step(out, clock, &format!("from {manifests} to tables of the node's file {}", file.display()))?;
 
-    let batch = manifests.join("batches/rows.json");
-    let batch = fs::read(&batch).with_context(|| format!("read {}", batch.display()))?;
     let http = Http::new(&places);
-    http.post("/writers/demo", Bytes::from_static(b"demo-secret"))
-        .await
-        .context("register a writer")?;
+    let secret = Bytes::from_static(b"demo-secret");
+    http.post("/writers/demo", secret).await.context("register a writer")?;
     let clock = Instant::now();
-    let seq = http
-        .post(&format!("/families/{}/mutations", table.family()), batch.into())
-        .await
-        .context("write rows")?;
+    let path = format!("/families/{}/mutations", table.family());
+    let seq = http.post(&path, batch.into()).await.context("write rows")?;
     let seq = seq.context("the executive's answer names no sequence")?;
     step(
         out,
         clock,
-        &format!("a batch of rows sent over HTTP, committed up to ledger entry {seq}"),
+        &format!("from an HTTP request with rows to their commit: ledger entry {seq}"),
     )?;
     let ldb = Ldb::open(&places.ldb)?;
     wait_for(&ldb, seq).await?;
-    step(out, clock, "the rows are in the node's file")?;
+    step(out, clock, "from an HTTP request with rows to the node's file")?;
 
     for table in &tables {
         writeln!(out, "\n{table}, read from the file:")?;
@@ -105,13 +103,10 @@ async fn show(manifests: &Path, mut heard: Receiver<Said>, out: &mut dyn Write) 
         print::rows(&schema, &family.rows(table.table().as_str(), &[])?, Output::Table, out)?;
     }
     let median = point_read(&ldb, table)?;
-    writeln!(
-        out,
-        "\none row by its key, median of {READS} reads: {:.1} µs",
-        median.as_secs_f64() * 1e6
-    )?;
+    let micros = median.as_secs_f64() * 1e6;
+    writeln!(out, "\none row by its key, median of {READS} reads: {micros:.1} µs")?;
     writeln!(out, "whole demo: {:.2} s", began.elapsed().as_secs_f64())?;
-    Ok(())
+    Ok(out.flush()?)
 }
 
 fn step(out: &mut dyn Write, since: Instant, what: &str) -> Result<()> {
@@ -137,7 +132,9 @@ async fn tables_ready(heard: &mut Receiver<Said>, out: &mut dyn Write) -> Result
             timeout(PATIENCE, heard.recv()).await.context("the tables did not become ready")?;
         let Said::Notice(notice) = said.context("the services ended")? else { continue };
         writeln!(out, "             {notice}")?;
+        out.flush()?;
         match notice {
+            Notice::Read { objects: 0 } => bail!("there is no resource in the manifests' folder"),
             Notice::Read { objects: read } => objects = Some(read),
             Notice::Status(status) if status.ready == "True" => {
                 ready.insert((status.kind.name(), status.object), status.kind == Kind::Table);

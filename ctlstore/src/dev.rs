@@ -2,13 +2,14 @@
 //! It is the code of the services, wired to each other on this machine.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use ctldb::CtlDb;
 use daemon::tasks::Tasks;
 use ledger::CtlDbUrl;
 use operator::{Manifests, Notice};
@@ -17,15 +18,18 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Dev;
+use crate::greeting;
 use crate::outcome::Outcome;
 
 /// Who waits for the ledger is on the same machine, so looking often costs next to nothing.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Ctrl-C stops within 2 s; this leaves time to say so.
 const DRAIN: Duration = Duration::from_millis(1500);
+/// For threads that wait for SQLite, which cannot be ended from outside; they hold nothing that a restart would miss.
+const SHUTDOWN: Duration = Duration::from_millis(200);
 
 /// Lines that may wait to be printed.
-const NOTICES: usize = 1024;
+const LINES: usize = 1024;
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -55,41 +59,58 @@ pub(crate) struct Places {
     pub(crate) ctldb: PathBuf,
 }
 
-/// `ctlstore dev`: prints where everything is, then each status as it changes, until Ctrl-C.
-pub(crate) fn dev(args: &Dev, out: &mut dyn Write) -> Result<Outcome> {
-    let config = Config {
-        dir: args.dir.clone(),
-        manifests: args.manifests.clone(),
-        executive_bind: args.executive_bind,
-        read_bind: args.read_bind,
-        allow_drop: args.allow_drop,
-    };
-    let runtime = Runtime::new()?;
-    let ended = runtime.block_on(async {
-        let stop = daemon::signal::stop_on_signal()?;
-        let (said, mut lines) = mpsc::channel(NOTICES);
-        let services = run(&config, stop, said);
-        let mut services = std::pin::pin!(services);
-        loop {
-            tokio::select! {
-                biased;
-                Some(line) = lines.recv() => print(&line, &config, out)?,
-                ended = &mut services => return ended,
-            }
-        }
-    });
-    // Threads that wait for SQLite cannot be ended from outside; they hold nothing that a restart would miss.
-    runtime.shutdown_timeout(Duration::from_millis(200));
-    ended.map(|()| Outcome::Done)
-}
-
 /// What embedded mode tells while it runs.
 #[derive(Debug)]
 pub(crate) enum Said {
-    /// Everything listens.
+    /// Executive and agent listen.
     Started(Places),
     /// A resource changed its state, or a manifest cannot be read; in the operator's own words.
     Notice(Notice),
+}
+
+/// `ctlstore dev`: prints where everything is, then each status as it changes, until Ctrl-C.
+pub(crate) fn dev(args: Dev, out: &mut dyn Write) -> Result<Outcome> {
+    let Dev { dir, manifests, executive_bind, read_bind, allow_drop } = args;
+    let config = Config { dir, manifests, executive_bind, read_bind, allow_drop };
+    let runtime = Runtime::new()?;
+    let ended = runtime.block_on(async {
+        let stop = daemon::signal::stop_on_signal()?;
+        let (said, lines) = mpsc::channel(LINES);
+        let over = CancellationToken::new();
+        let services = async {
+            let _over = over.clone().drop_guard();
+            run(&config, stop.clone(), said).await
+        };
+        let (ended, told) = tokio::join!(services, tell(lines, &config, (&stop, &over), out));
+        ended.and(told.map_err(Into::into))
+    });
+    runtime.shutdown_timeout(SHUTDOWN);
+    ended.map(|()| Outcome::Done)
+}
+
+/// Prints what is said until all is over. Who cannot print any more stops: nobody is there to see it.
+async fn tell(
+    mut lines: mpsc::Receiver<Said>,
+    config: &Config,
+    (stop, over): (&CancellationToken, &CancellationToken),
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    loop {
+        let line = tokio::select! {
+            biased;
+            line = lines.recv() => line,
+            () = over.cancelled() => None,
+        };
+        let Some(line) = line else { return Ok(()) };
+        let printed = match line {
+            Said::Notice(notice) => writeln!(out, "{notice}"),
+            Said::Started(places) => greeting::print(&places, &config.manifests, out),
+        };
+        if let Err(error) = printed.and_then(|()| out.flush()) {
+            stop.cancel();
+            return Err(error);
+        }
+    }
 }
 
 /// Runs all services until `stop`.
@@ -98,16 +119,32 @@ pub(crate) async fn run(
     stop: CancellationToken,
     said: mpsc::Sender<Said>,
 ) -> Result<()> {
+    let manifests = &config.manifests;
+    ensure!(
+        manifests.exists(),
+        "no file or folder {}: name the YAML of your CtlFamily and CtlTable resources with --manifests",
+        manifests.display()
+    );
     fs::create_dir_all(&config.dir)
-        .with_context(|| format!("make the folder {}", config.dir.display()))?;
+        .with_context(|| format!("cannot make the folder {}", config.dir.display()))?;
+    let mut tasks = Tasks::new(stop);
     let ctldb = config.dir.join("ctldb.sqlite");
-    let ldb = config.dir.join("ldb");
-    let url = CtlDbUrl::Sqlite(ctldb.clone());
-    let mut tasks = Tasks::new(stop.clone());
+    let opened = CtlDb::open(CtlDbUrl::Sqlite(ctldb.clone()))?;
+    // At the first start, so that the agent finds one.
+    opened.migrate().await.with_context(|| format!("cannot use {}", ctldb.display()))?;
+    start((config, ctldb), &mut tasks, said).await;
+    tasks.run(DRAIN).await
+}
 
-    let executive = executive::Config::open(config.executive_bind, url.clone());
-    let (executive_up, executive_started) = oneshot::channel();
-    tasks.spawn("executive", executive::run(executive, stop.clone(), tell(executive_up)));
+/// Starts the services one after the other: who has no right to the folder fails at the agent's lock, and who finds a
+/// port taken is told so, before any table is changed. None: a task ended already, and `Tasks::run` says why.
+async fn start(
+    (config, ctldb): (&Config, PathBuf),
+    tasks: &mut Tasks,
+    said: mpsc::Sender<Said>,
+) -> Option<()> {
+    let stop = tasks.stop();
+    let (ldb, url) = (config.dir.join("ldb"), CtlDbUrl::Sqlite(ctldb.clone()));
 
     let agent = agent::Config {
         ldb_dir: ldb.clone(),
@@ -117,66 +154,29 @@ pub(crate) async fn run(
         admin_bind: None,
         poll_interval: POLL_INTERVAL,
     };
-    let (agent_up, agent_started) = oneshot::channel();
-    tasks.spawn("agent", agent::run::run(agent, stop.clone(), tell(agent_up)));
+    let (up, started) = oneshot::channel();
+    tasks.spawn("agent", agent::run::run(agent, stop.clone(), send(up)));
+    let read = started.await.ok()?.read_addr.expect("BUG: dev mode asked for a read API");
 
-    let (notices, mut noticed) = mpsc::channel(NOTICES);
+    let executive = executive::Config::open(config.executive_bind, url.clone());
+    let (up, started) = oneshot::channel();
+    tasks.spawn("executive", executive::run(executive, stop.clone(), send(up)));
+    let executive = started.await.ok()?.addr;
+
+    // Before the operator's own words. Nobody listens once the printing has failed, and that stops us.
+    let places = Places { executive, read, ldb, ctldb };
+    let _ = said.send(Said::Started(places)).await;
+
     // The operator must not wait for a terminal; whoever does not read loses lines, not statuses.
-    let notices = Arc::new(move |notice| drop(notices.try_send(notice)));
+    let notices = Arc::new(move |notice| drop(said.try_send(Said::Notice(notice))));
     let manifests = Manifests { path: config.manifests.clone(), notices };
     let operator =
         operator::Config { allow_drop: config.allow_drop, ..operator::Config::dev(url, manifests) };
     tasks.spawn("operator", operator::run(operator, stop, |_started| ()));
-
-    let tell = async move {
-        if let (Ok(executive), Ok(agent)) = (executive_started.await, agent_started.await) {
-            let read = agent.read_addr.expect("BUG: dev mode asked for a read API");
-            let _ = said
-                .send(Said::Started(Places { executive: executive.addr, read, ldb, ctldb }))
-                .await;
-        }
-        while let Some(notice) = noticed.recv().await {
-            let _ = said.send(Said::Notice(notice)).await;
-        }
-    };
-    let (ended, ()) = tokio::join!(tasks.run(DRAIN), tell);
-    ended
+    Some(())
 }
 
-fn tell<T>(up: oneshot::Sender<T>) -> impl FnOnce(T) {
+fn send<T>(up: oneshot::Sender<T>) -> impl FnOnce(T) {
     // Whoever waited may be gone already, then nobody is left to tell.
     move |started| drop(up.send(started))
-}
-
-fn print(said: &Said, config: &Config, out: &mut dyn Write) -> std::io::Result<()> {
-    match said {
-        Said::Notice(notice) => writeln!(out, "{notice}")?,
-        Said::Started(places) => block(places, &config.manifests, out)?,
-    }
-    out.flush()
-}
-
-fn block(places: &Places, manifests: &Path, out: &mut dyn Write) -> std::io::Result<()> {
-    let Places { executive, read, ldb, ctldb } = places;
-    let (ldb, ctldb, manifests) = (ldb.display(), ctldb.display(), manifests.display());
-    writeln!(
-        out,
-        "ctlstore is running on this machine, for trying out: anyone who reaches its ports may write.
-
-  write API    http://{executive}
-  read API     http://{read}
-  LDB          {ldb}   (any SQLite program: {ldb}/ldb.db, read-only)
-  ctldb        {ctldb}
-  manifests    {manifests}   (read again when they change)
-
-Try, in another terminal:
-
-  curl --data-binary a-secret http://{executive}/writers/me
-  curl -H ctlstore-writer:me -H ctlstore-secret:a-secret --data @{manifests}/batches/rows.json http://{executive}/families/FAMILY/mutations
-  ctlstore status --ldb {ldb}
-  ctlstore scan FAMILY TABLE --ldb {ldb}
-
-Ctrl-C stops it. What happens to the resources, as it happens:
-"
-    )
 }

@@ -1,63 +1,71 @@
 //! The one binary: each service, the commands that read a node's LDB, and embedded mode.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser as _;
 use clap::error::ErrorKind;
-use daemon::log;
+use daemon::log::{self, Chain};
 
 use crate::args::{Cli, Command, LogFormat};
 use crate::outcome::Outcome;
+use crate::terminal::Terminal;
 
 mod args;
 mod demo;
 mod dev;
+mod greeting;
 mod outcome;
 mod print;
 mod read;
 mod repair;
 mod service;
+mod terminal;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
+            // To stdout what was asked for, to stderr what is wrong; there is nobody left to tell when that fails.
+            drop(error.print());
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if asked { ExitCode::SUCCESS } else { Outcome::Usage.into() };
+            return ExitCode::from(if asked { &Outcome::Done } else { &Outcome::Usage });
         }
     };
-    match run(cli) {
-        Ok(outcome) => outcome.into(),
+    let mut out = Terminal::stdout();
+    let outcome = run(cli, &mut out).and_then(|outcome| Ok(out.flush().map(|()| outcome)?));
+    match outcome {
+        Ok(outcome) => {
+            if let Outcome::NotFound(what) = &outcome {
+                complain(what);
+            }
+            ExitCode::from(&outcome)
+        }
+        Err(_) if out.reader_is_gone() => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "ctlstore: {error:#}");
+            complain(&Chain(error.as_ref()).to_string());
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(cli: Cli) -> Result<Outcome> {
-    // TLS to MySQL and to the API server takes its cryptography from here.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome> {
+    // TLS to MySQL and to the API server takes its cryptography from here; an error says that it was set already.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let format = match cli.log_format {
         LogFormat::Auto => log::Format::Auto,
         LogFormat::Json => log::Format::Json,
         LogFormat::Plain => log::Format::Plain,
     };
-    // Services tell what they do; a person who types a command wants its answer.
-    let quiet =
-        !matches!(cli.command, Command::Operator(_) | Command::Executive(_) | Command::Agent(_));
-    let filter = cli.log.as_deref().unwrap_or(if quiet { "warn" } else { "info" });
+    let filter = cli.log.as_deref().unwrap_or_else(|| usual_filter(&cli.command));
     log::init(format, filter)?;
-    let out = &mut io::stdout().lock();
     match cli.command {
         Command::Operator(args) => service::operator(*args),
         Command::Executive(args) => service::executive(*args),
         Command::Agent(args) => service::agent(*args),
-        Command::Dev(args) => dev::dev(&args, out),
-        Command::Demo(args) => demo::demo(&args, out),
+        Command::Dev(args) => dev::dev(args, out),
+        Command::Demo(args) => demo::demo(args, out),
         Command::Get(args) => read::get(&args, out),
         Command::Scan(args) => read::scan(&args, out),
         Command::Status(args) => read::status(&args, out),
@@ -65,4 +73,24 @@ fn run(cli: Cli) -> Result<Outcome> {
         Command::Ledger(args) => repair::ledger(args, out),
         Command::Ctldb(args) => repair::ctldb(args, out),
     }
+}
+
+/// Services tell what they do; a person who types a command wants its answer.
+fn usual_filter(command: &Command) -> &'static str {
+    match command {
+        Command::Operator(_) | Command::Executive(_) | Command::Agent(_) => "info",
+        // Its own words say that it is open to everyone.
+        Command::Dev(_) | Command::Demo(_) => "warn,executive::run=error",
+        Command::Get(_)
+        | Command::Scan(_)
+        | Command::Status(_)
+        | Command::Wait(_)
+        | Command::Ledger(_)
+        | Command::Ctldb(_) => "warn",
+    }
+}
+
+fn complain(what: &str) {
+    // Nothing is left to be done when not even this can be said.
+    drop(writeln!(io::stderr(), "ctlstore: {what}"));
 }

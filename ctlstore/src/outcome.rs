@@ -3,22 +3,22 @@
 use std::process::ExitCode;
 
 /// How a command ended; errors are 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// 0: done, found.
     Done,
     /// 2: the command line makes no sense.
     Usage,
-    /// 3: not found, or timed out.
-    NotFound,
+    /// 3: not found, or timed out; in words, for stderr.
+    NotFound(String),
 }
 
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> ExitCode {
+impl From<&Outcome> for ExitCode {
+    fn from(outcome: &Outcome) -> ExitCode {
         ExitCode::from(match outcome {
             Outcome::Done => 0,
             Outcome::Usage => 2,
-            Outcome::NotFound => 3,
+            Outcome::NotFound(_) => 3,
         })
     }
 }

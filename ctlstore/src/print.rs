@@ -1,6 +1,7 @@
 //! Rows and facts on the terminal: as JSON, an object a line, or as a table for people.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use ledger::{TableSchema, Value};
 use reader::Row;
@@ -9,6 +10,8 @@ use crate::args::Output;
 
 /// What stands in a table where there is no value; JSON says `null`.
 const NO_VALUE: &str = "NULL";
+/// Bytes that a table shows; JSON has them all.
+const SHOWN: usize = 16;
 
 /// Prints rows of one table.
 pub(crate) fn rows(
@@ -35,14 +38,29 @@ pub(crate) fn facts(facts: &[(&str, String)], out: &mut dyn Write) -> io::Result
     facts.iter().try_for_each(|(name, value)| writeln!(out, "{name:width$}  {value}"))
 }
 
+/// A span of time, in its two largest units.
+pub(crate) fn age(age: Duration) -> String {
+    let (seconds, millis) = (age.as_secs(), age.subsec_millis());
+    match seconds {
+        0..60 => format!("{seconds}.{}s", millis / 100),
+        60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{}m", seconds / 3600, seconds / 60 % 60),
+        86_400.. => format!("{}d{}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
 fn table(lines: &[Vec<String>], out: &mut dyn Write) -> io::Result<()> {
     let columns = lines.first().map_or(0, Vec::len);
     let width =
         |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<_> = (0..columns).map(width).collect();
     for line in lines {
-        let cells = line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
-        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+        // Not by a format's width, which ends at 65,535: a text may be longer.
+        let pad = |(cell, &width): (&String, &usize)| {
+            cell.clone() + &" ".repeat(width.saturating_sub(cell.chars().count()))
+        };
+        let cells: Vec<_> = line.iter().zip(&widths).map(pad).collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
     }
     Ok(())
 }
@@ -54,10 +72,15 @@ fn cell(value: &Value) -> String {
         Value::Integer(integer) => integer.to_string(),
         Value::Decimal(number) => number.to_string(),
         Value::Text(text) => text.chars().flat_map(escape).collect(),
-        Value::Bytes(bytes) => {
-            bytes.iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+        Value::Bytes(bytes) if bytes.len() > 2 * SHOWN => {
+            format!("{}… ({} bytes)", hexadecimal(&bytes[..SHOWN]), bytes.len())
         }
+        Value::Bytes(bytes) => hexadecimal(bytes),
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn escape(character: char) -> Vec<char> {
@@ -75,6 +98,18 @@ mod tests {
         assert_eq!(cell(&Value::Decimal(0.1)), "0.1");
         assert_eq!(cell(&Value::Text("a\nb\u{1b}[31m é".to_owned())), "a\\nb\\u{1b}[31m é");
         assert_eq!(cell(&Value::Bytes(vec![0, 255])), "0x00ff");
+        let long = format!("0x{}… (33 bytes)", "ab".repeat(16));
+        assert_eq!(cell(&Value::Bytes(vec![0xab; 33])), long);
+    }
+
+    #[test]
+    fn an_age_has_two_units() {
+        let check = |millis, want| assert_eq!(age(Duration::from_millis(millis)), want);
+        check(0, "0.0s");
+        check(59_999, "59.9s");
+        check(60_000, "1m0s");
+        check(3_600_000 * 23 + 59 * 60_000, "23h59m");
+        check(86_400_000 * 400 + 3_600_000, "400d1h");
     }
 
     #[test]
@@ -83,5 +118,8 @@ mod tests {
         let line = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
         table(&[line(["id", "name"]), line(["starter", "é"])], &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "id       name\nstarter  é\n");
+        let (mut out, long) = (Vec::new(), "x".repeat(70_000));
+        table(&[line([&long, "b"]), line(["a", "c"])], &mut out).unwrap();
+        assert_eq!(out.len(), 2 * (70_000 + 4));
     }
 }

@@ -1,12 +1,14 @@
 //! The commands that read a node's LDB: `get`, `scan`, `status`, `wait`.
 
+mod key;
+
 use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use ledger::{Column, ColumnType, Seq, TableSchema};
-use reader::{Family, KeyValue, Ldb};
+use anyhow::Result;
+use ledger::{LdbTable, Seq, TableSchema};
+use reader::{Family, Ldb};
 
 use crate::args::{Get, Output, Scan, Source, Status, Wait};
 use crate::outcome::Outcome;
@@ -18,8 +20,11 @@ const LOOK: Duration = Duration::from_millis(5);
 /// `ctlstore get FAMILY TABLE KEY…`
 pub(crate) fn get(args: &Get, out: &mut dyn Write) -> Result<Outcome> {
     let (family, schema) = open(&args.source, &args.family, &args.table)?;
-    let key = key(&schema, &args.key)?;
-    let Some(row) = family.row(&args.table, &borrowed(&key))? else { return Ok(Outcome::NotFound) };
+    let key = key::parse(&schema, &args.key)?;
+    let Some(row) = family.row(&args.table, &key::borrowed(&key))? else {
+        let key = args.key.join(" ").escape_debug().to_string();
+        return Ok(Outcome::NotFound(format!("no row {key} in {}", schema.table())));
+    };
     print::rows(&schema, &[row], args.source.output, out)?;
     Ok(Outcome::Done)
 }
@@ -27,8 +32,8 @@ pub(crate) fn get(args: &Get, out: &mut dyn Write) -> Result<Outcome> {
 /// `ctlstore scan FAMILY TABLE [KEY…]`
 pub(crate) fn scan(args: &Scan, out: &mut dyn Write) -> Result<Outcome> {
     let (family, schema) = open(&args.source, &args.family, &args.table)?;
-    let key = key(&schema, &args.key)?;
-    let rows = family.rows(&args.table, &borrowed(&key))?;
+    let key = key::parse(&schema, &args.key)?;
+    let rows = family.rows(&args.table, &key::borrowed(&key))?;
     print::rows(&schema, &rows, args.source.output, out)?;
     Ok(Outcome::Done)
 }
@@ -36,14 +41,13 @@ pub(crate) fn scan(args: &Scan, out: &mut dyn Write) -> Result<Outcome> {
 /// `ctlstore status`
 pub(crate) fn status(args: &Status, out: &mut dyn Write) -> Result<Outcome> {
     let ldb = Ldb::open(&args.source.ldb)?;
-    let position = ldb.position()?;
-    let seq = ldb.seq()?;
-    let latency = ldb.latency()?;
-    let families = ldb.families()?;
-    let tables = families
-        .iter()
-        .map(|name| Ok(ldb.family(name.as_str())?.tables()?.len()))
-        .sum::<Result<usize>>()?;
+    let (position, seq, latency) = (ldb.position()?, ldb.seq()?, ldb.latency()?);
+    let mut tables = Vec::new();
+    for family in ldb.families()? {
+        let of_family = ldb.family(family.as_str())?.tables()?;
+        let names = of_family.into_iter().map(|table| LdbTable::new(family.clone(), table));
+        tables.extend(names.collect::<Result<Vec<_>, _>>()?);
+    }
     if args.source.output == Output::Json {
         let json = serde_json::json!({
             "ldb": args.source.ldb,
@@ -51,25 +55,21 @@ pub(crate) fn status(args: &Status, out: &mut dyn Write) -> Result<Outcome> {
             "seq": seq,
             "latency_seconds": latency.map(|latency| latency.as_secs_f64()),
             "generation": ldb.generation(),
-            "families": families,
-            "tables": tables,
+            "tables": tables.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
         writeln!(out, "{json}")?;
         return Ok(Outcome::Done);
     }
-    let history =
-        position.map_or_else(|| "none yet".to_owned(), |position| position.history.to_string());
-    let latency = latency
-        .map_or_else(|| "no entry applied yet".to_owned(), |latency| format!("{latency:.1?}"));
-    let facts = [
+    let none = || "none yet".to_owned();
+    let mut facts = vec![
         ("ldb", args.source.ldb.display().to_string()),
-        ("history", history),
+        ("history", position.map_or_else(none, |position| position.history.to_string())),
         ("seq", seq.to_string()),
-        ("age of the newest entry", latency),
+        ("newest entry", latency.map_or_else(none, |age| format!("{} ago", print::age(age)))),
         ("generation", ldb.generation().to_string()),
-        ("families", families.len().to_string()),
-        ("tables", tables.to_string()),
+        ("tables", tables.len().to_string()),
     ];
+    facts.extend(tables.iter().map(|table| ("", table.to_string())));
     print::facts(&facts, out)?;
     Ok(Outcome::Done)
 }
@@ -80,87 +80,38 @@ pub(crate) fn wait(args: &Wait, out: &mut dyn Write) -> Result<Outcome> {
     let deadline = Instant::now() + args.timeout;
     let mut ldb = None;
     loop {
-        match ldb.take().map_or_else(|| Ldb::open(&args.ldb), Ok) {
-            Ok(open) => {
-                let seq = open.seq()?;
-                if seq >= wanted {
-                    writeln!(out, "{seq}")?;
-                    return Ok(Outcome::Done);
+        let seen = match look(&mut ldb, &args.source) {
+            Ok(seq) if seq >= wanted => {
+                match args.source.output {
+                    Output::Json => writeln!(out, "{}", serde_json::json!({ "seq": seq }))?,
+                    Output::Table => writeln!(out, "{seq}")?,
                 }
-                ldb = Some(open);
+                return Ok(Outcome::Done);
             }
-            Err(error) if error.is_not_found() || error.is_unavailable() => {}
+            Ok(seq) => format!("the LDB is at {seq}"),
+            Err(error) if error.is_not_found() || error.is_unavailable() => error.to_string(),
             Err(error) => return Err(error.into()),
-        }
+        };
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Ok(Outcome::NotFound);
+            let what = format!("{wanted} was not reached within {:?}: {seen}", args.timeout);
+            return Ok(Outcome::NotFound(what));
         }
         thread::sleep(LOOK.min(left));
     }
+}
+
+/// Where the LDB stands; it is opened once.
+fn look(ldb: &mut Option<Ldb>, source: &Source) -> Result<Seq, reader::Error> {
+    let open = match ldb.take() {
+        Some(open) => open,
+        None => Ldb::open(&source.ldb)?,
+    };
+    ldb.insert(open).seq()
 }
 
 fn open(source: &Source, family: &str, table: &str) -> Result<(Family, TableSchema)> {
     let family = Ldb::open(&source.ldb)?.family(family)?;
     let schema = family.schema(table)?;
     Ok((family, schema))
-}
-
-/// A value of a key, as it was typed.
-enum Typed {
-    Text(String),
-    Integer(i64),
-    Bytes(Vec<u8>),
-}
-
-fn key(schema: &TableSchema, typed: &[String]) -> Result<Vec<Typed>> {
-    let columns: Vec<_> = schema.key_columns().collect();
-    ensure!(
-        typed.len() <= columns.len(),
-        "the key of {} has {} columns ({}), but {} values were given",
-        schema.table(),
-        columns.len(),
-        columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", "),
-        typed.len()
-    );
-    columns.iter().zip(typed).map(|(column, text)| parse(column, text)).collect()
-}
-
-fn parse(column: &Column, text: &str) -> Result<Typed> {
-    let name = column.name.as_str();
-    match column.column_type {
-        ColumnType::Integer => {
-            let integer = text
-                .parse()
-                .with_context(|| format!("key column {name:?} is an Integer, {text:?} is none"))?;
-            Ok(Typed::Integer(integer))
-        }
-        ColumnType::ByteString | ColumnType::Binary => match text.strip_prefix("0x") {
-            Some(digits) => bytes(digits).map(Typed::Bytes).with_context(|| {
-                format!("key column {name:?}: {text:?} is not 0x and pairs of hexadecimal digits")
-            }),
-            None => Ok(Typed::Bytes(text.as_bytes().to_vec())),
-        },
-        ColumnType::String | ColumnType::Text => Ok(Typed::Text(text.to_owned())),
-        ColumnType::Decimal => bail!("key column {name:?} is a Decimal, which cannot be in a key"),
-    }
-}
-
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks(2);
-    pairs
-        .map(|pair| {
-            u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16)
-                .ok()
-        })
-        .collect()
-}
-
-fn borrowed(key: &[Typed]) -> Vec<KeyValue<'_>> {
-    let borrow = |typed| match typed {
-        &Typed::Integer(integer) => KeyValue::from(integer),
-        Typed::Text(text) => KeyValue::from(text.as_str()),
-        Typed::Bytes(bytes) => KeyValue::from(bytes.as_slice()),
-    };
-    key.iter().map(borrow).collect()
 }

@@ -2,21 +2,23 @@
 
 use anyhow::Result;
 use tokio::runtime::Builder;
+use tracing::field::display;
 use tracing::info;
 
 use crate::outcome::Outcome;
+
+/// For threads that are in the middle of something when all tasks have ended.
+const SHUTDOWN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// `ctlstore operator`
 pub(crate) fn operator(args: operator::Args) -> Result<Outcome> {
     let config = args.config()?;
     run(2, async {
         let stop = daemon::signal::stop_on_signal()?;
-        operator::run(
-            config,
-            stop,
-            |started| info!(admin = ?started.admin_addr, "operator started"),
-        )
-        .await
+        let told = |started: operator::Started| {
+            info!(admin = started.admin_addr.map(display), "operator started");
+        };
+        operator::run(config, stop, told).await
     })
 }
 
@@ -26,7 +28,8 @@ pub(crate) fn executive(args: executive::Args) -> Result<Outcome> {
     run(2, async {
         let stop = daemon::signal::stop_on_signal()?;
         let told = |started: executive::Started| {
-            info!(listening = %started.addr, admin = ?started.admin_addr, "executive started");
+            let admin = started.admin_addr.map(display);
+            info!(api = %started.addr, admin, "executive started");
         };
         executive::run(config, stop, told).await
     })
@@ -39,7 +42,8 @@ pub(crate) fn agent(args: agent::args::Args) -> Result<Outcome> {
         let stop = daemon::signal::stop_on_signal()?;
         let told = |started: agent::Started| {
             let ldb = started.ldb_dir.display();
-            info!(%ldb, read = ?started.read_addr, admin = ?started.admin_addr, "agent started");
+            let (read, admin) = (started.read_addr.map(display), started.admin_addr.map(display));
+            info!(%ldb, read, admin, "agent started");
         };
         agent::run::run(config, stop, told).await
     })
@@ -48,6 +52,8 @@ pub(crate) fn agent(args: agent::args::Args) -> Result<Outcome> {
 fn run(threads: usize, service: impl Future<Output = Result<()>>) -> Result<Outcome> {
     // Few threads: none of the services computes, they wait. SQLite works on threads of its own.
     let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-    runtime.block_on(service)?;
-    Ok(Outcome::Done)
+    let ended = runtime.block_on(service);
+    // A thread that waits for SQLite or for a name server cannot be ended from outside, and must not hold up the end.
+    runtime.shutdown_timeout(SHUTDOWN);
+    ended.map(|()| Outcome::Done)
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -110,12 +110,15 @@ impl Program {
             let all = self.stdout() + &self.stderr();
             let ended = self.child.try_wait().context("look at the program")?;
             match (all.lines().find_map(&mut wanted), ended) {
-                (Some(found), _) => Ok(found),
-                (None, Some(status)) => bail!("{} ended with {status}:\n{all}", self.name),
+                (Some(found), _) => Ok(Ok(found)),
+                // It will not say it any more.
+                (None, Some(status)) => {
+                    Ok(Err(anyhow!("{} ended with {status}:\n{all}", self.name)))
+                }
                 (None, None) => bail!("{} has not said it:\n{all}", self.name),
             }
         })
-        .await
+        .await?
     }
 
     /// Sends a signal.
@@ -132,7 +135,7 @@ impl Program {
     ///
     /// # Errors
     /// The system refuses.
-    pub fn kill(mut self) -> Result<()> {
+    pub fn kill(&mut self) -> Result<()> {
         self.child.kill().context("kill the program")?;
         self.child.wait().context("wait for the program's end").map(|_| ())
     }
