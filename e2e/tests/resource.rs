@@ -166,6 +166,12 @@ async fn kubectl_prints_columns_under_short_names() {
 #[tokio::test]
 async fn kubectl_explains_every_field() {
     let namespace = Namespace::create().await.unwrap();
+    // The API server publishes new kinds in its own time.
+    eventually(Duration::from_secs(30), async || {
+        namespace.server.kubectl(&["explain", "ctltable"])
+    })
+    .await
+    .unwrap();
     // It breaks lines to fit the terminal.
     let explain = |field: &str| {
         let text = namespace.server.kubectl(&["explain", field]).unwrap();
