@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+use std::time::Duration;
+
 use crds::condition::{self, ConditionType, Reason, State, Wanted};
-use e2e::{Namespace, random_name};
+use e2e::{Namespace, eventually, random_name};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
 
 use std::ffi::OsStr;
-use std::os::unix::fs::{FileExt, symlink};
+use std::fs::Permissions;
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use ledger::{ColumnType, Value};
 use reader::testing::TestLdb;
 use reader::{Ldb, layout};
 use rusqlite::Connection;
+use tempfile::TempDir;
 
 const CHILD: &str = "READER_TEST_DIR";
 const NOBODY: u32 = 65534;
@@ -28,7 +30,8 @@ fn reads_as_another_user_while_the_owner_writes() {
     for id in [1, 2] {
         test.insert("pair", "rows", &[Value::Integer(id), Value::Integer(0)]).unwrap();
     }
-    let mut child = spawn(test.dir().as_os_str());
+    let program = for_everybody();
+    let mut child = spawn(test.dir().as_os_str(), &program);
     let write = |number: u32| format!("BEGIN; UPDATE pair___rows SET n = {number}; COMMIT");
     let mut number = 0;
     let mut second: Option<Connection> = None;
@@ -97,9 +100,17 @@ fn child(dir: &OsStr) {
     });
 }
 
+/// A folder with a copy of this program that everybody may run: the folder of builds may lie in somebody's home.
+fn for_everybody() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    std::fs::copy(std::env::current_exe().unwrap(), dir.path().join("test")).unwrap();
+    dir
+}
+
 /// Runs this test as a reader. Only root can make a mount and become another user; where it may not do the one or the
 /// other, as in some containers, that part is left out, and anyone else reads as itself.
-fn spawn(dir: &OsStr) -> Child {
+fn spawn(dir: &OsStr, program: &TempDir) -> Child {
     const MOUNT: &str = r#"mount --bind "$READER_TEST_DIR" "$READER_TEST_DIR" && mount -o remount,bind,ro "$READER_TEST_DIR" && ! touch "$READER_TEST_DIR/x" 2>/dev/null"#;
     let mounted = |then: &str| {
         let mut command = Command::new("unshare");
@@ -107,7 +118,7 @@ fn spawn(dir: &OsStr) -> Child {
         command
     };
     let works = |command: &mut Command| command.status().is_ok_and(|status| status.success());
-    let exe = std::env::current_exe().unwrap();
+    let exe = program.path().join("test");
     let drop_rights = format!("setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups");
     let mut command = if works(mounted(&format!("{drop_rights} true")).stderr(Stdio::null())) {
         let mut command = mounted(&format!(r#"exec {drop_rights} "$0" "$@""#));

@@ -121,7 +121,12 @@ fn a_directory_that_cannot_be_written_is_named_with_the_cure() {
     }
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    // The folder of builds may lie in a home that somebody else cannot enter.
+    let program = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(program.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = program.path().join("test");
+    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let mut command = Command::new(copy);
     command
         .args(["--exact", "directory::a_directory_that_cannot_be_written_is_named_with_the_cure"]);
     command.env(CHILD, dir.path());
