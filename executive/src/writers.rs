@@ -11,7 +11,7 @@ use ledger::WriterName;
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
-use crate::auth::SECRET;
+use crate::auth::{SECRET, WRITER};
 use crate::body;
 use crate::error::{Code, Error};
 use crate::path::Segments;
@@ -25,23 +25,30 @@ pub(crate) async fn register(
     body: Body,
 ) -> Result<StatusCode, Error> {
     let writer = WriterName::parse(&writer)?;
+    presentable(writer.as_str().as_bytes(), "writer's name", (WRITER, Code::NameInvalid))?;
     let body = body::read(body, &ticket).await?;
-    let secret = Secret::from(presentable(&body)?.to_owned());
+    let secret = presentable(&body, "secret", (SECRET, Code::SecretInvalid))?;
+    let secret = Secret::from(secret.to_owned());
     let db = app.db.clone();
     app.carry_out(&ticket, async move { db.register_writer(&writer, &secret).await }).await??;
     Ok(StatusCode::OK)
 }
 
-/// A secret that no header can carry would lock its writer out for ever.
-fn presentable(secret: &[u8]) -> Result<&str, Error> {
-    let text = std::str::from_utf8(secret).ok();
+/// A name or a secret that no header can carry would lock its writer out for ever.
+fn presentable<'a>(
+    bytes: &'a [u8],
+    what: &str,
+    (header, code): (&str, Code),
+) -> Result<&'a str, Error> {
+    let text = std::str::from_utf8(bytes).ok();
     let text = text.filter(|text| text.trim() == *text && !text.contains(|c: char| c.is_control()));
-    text.ok_or_else(|| {
-        Error::new(
-            Code::SecretInvalid,
-            format!("the secret cannot stand in the header {SECRET}: send UTF-8 without line breaks and without spaces around it"),
-        )
-    })
+    let refused = || {
+        let text = format!(
+            "the {what} cannot stand in the header {header}: send UTF-8 without line breaks and without spaces around it"
+        );
+        Error::new(code, text)
+    };
+    text.ok_or_else(refused)
 }
 
 /// Writers that showed the right secret. It only keeps strangers from taking the ledger lock: ctldb checks the secret
@@ -93,6 +100,7 @@ mod tests {
 
     #[test]
     fn a_secret_must_fit_a_header() {
+        let presentable = |bytes| presentable(bytes, "secret", (SECRET, Code::SecretInvalid));
         for good in ["secret", "two words", "grüße", "!\"#$%&'()"] {
             assert_eq!(presentable(good.as_bytes()).unwrap(), good);
         }
