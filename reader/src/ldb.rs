@@ -229,5 +229,5 @@ impl std::fmt::Debug for Ldb {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;

@@ -187,35 +187,6 @@ fn types_of_the_application_take_what_fits_and_name_what_does_not() {
 }
 
 #[test]
-fn content_that_only_the_original_writes_is_read_as_it_is() {
-    let test = TestLdb::new().unwrap();
-    let columns =
-        [("id", ColumnType::Integer), ("name", ColumnType::String), ("n", ColumnType::Integer)];
-    test.table("old", "rows", &columns, &["id"]).unwrap();
-    test.sql(
-        "REPLACE INTO old___rows VALUES(1, x'610062', 'abc');
-         REPLACE INTO old___rows VALUES(2, x'ff00', 1.5);
-         REPLACE INTO old___rows VALUES(3, CAST(x'ff00' AS TEXT), NULL);
-         REPLACE INTO old___rows VALUES(4, true, x'01');",
-    )
-    .unwrap();
-    let old = Ldb::open(test.dir()).unwrap().family("old").unwrap();
-    let values: Vec<_> =
-        old.rows("rows", &[]).unwrap().iter().map(|row| row.values()[1..].to_vec()).collect();
-    let bytes = |bytes: &[u8]| Value::Bytes(bytes.to_vec());
-    assert_eq!(values[0], [text("a\0b"), text("abc")]);
-    assert_eq!(values[1], [bytes(&[255, 0]), Value::Decimal(1.5)]);
-    assert_eq!(values[2], [bytes(&[255, 0]), Value::Null]);
-    assert_eq!(values[3], [text("1"), bytes(&[1])]);
-    let json = serde_json::to_string(&old.rows("rows", &[]).unwrap()[1]).unwrap();
-    assert_eq!(json, r#"{"id":2,"name":"/wA=","n":1.5}"#);
-
-    test.sql("CREATE TABLE old___odd (id VARCHAR(20) PRIMARY KEY)").unwrap();
-    let error = old.rows("odd", &[]).unwrap_err().to_string();
-    assert!(error.contains("column \"id\" is of type \"VARCHAR(20)\""), "{error}");
-}
-
-#[test]
 fn an_open_reader_sees_added_columns_and_new_keys() {
     let test = words();
     let words = Ldb::open(test.dir()).unwrap().family("words").unwrap();
@@ -293,29 +264,6 @@ fn position_and_latency_are_told_once_something_is_applied() {
     assert!(ldb.latency().unwrap_err().to_string().contains("soon"));
     test.sql("UPDATE _ldb_meta SET format = 2").unwrap();
     assert!(ldb.position().unwrap_err().to_string().contains("format 2"));
-}
-
-#[test]
-fn a_file_of_the_original_can_be_read() {
-    let test = words();
-    test.sql("DROP TABLE _ldb_meta").unwrap();
-    // A copy without its WAL, in a directory that nobody serves, with a name that means something in a URI.
-    let copy = tempfile::Builder::new().prefix("what?#%41 ").tempdir().unwrap();
-    let file = copy.path().join("ldb.db");
-    test.sql(&format!("VACUUM INTO '{}'", file.display())).unwrap();
-    let writer = rusqlite::Connection::open(&file).unwrap();
-    writer.pragma_update(None, "journal_mode", "wal").unwrap();
-    writer.close().unwrap();
-    assert_eq!(std::fs::read_dir(copy.path()).unwrap().count(), 1);
-    let twice = format!("/{}", file.display());
-    for path in [copy.path().to_owned(), file, twice.into()] {
-        let ldb = Ldb::open(path).unwrap();
-        assert_eq!(
-            (ldb.generation(), ldb.position().unwrap(), ldb.seq().unwrap().get()),
-            (0, None, 3)
-        );
-        assert_eq!(ldb.family("words").unwrap().rows("sql", &[]).unwrap().len(), 3);
-    }
 }
 
 fn write_word(test: &TestLdb, word: usize, value: u64) {

@@ -65,8 +65,9 @@ fn write_until_killed() {
     let test = TestLdb::new().unwrap();
     test.table("pair", "rows", &[("id", ColumnType::Integer)], &["id"]).unwrap();
     test.insert("pair", "rows", &[Value::Integer(1)]).unwrap();
-    println!("LDB={}", test.dir().display());
-    std::io::stdout().flush().unwrap();
+    let mut out = std::io::stdout();
+    writeln!(out, "LDB={}", test.dir().display()).unwrap();
+    out.flush().unwrap();
     std::thread::sleep(Duration::from_secs(60));
 }
 
