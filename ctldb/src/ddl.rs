@@ -103,7 +103,8 @@ impl Session {
                     let blocker = self.blocker(table).await;
                     return Err(Error::WaitingForLock { table: table.clone(), blocker });
                 }
-                Err(fault @ Fault::Algorithm(_)) => match forms.next() {
+                // Why a server cannot do a change in one form has many numbers; what it refuses in all forms is refused.
+                Err(fault @ (Fault::Algorithm(_) | Fault::Refused(_))) => match forms.next() {
                     Some(next) => form = next,
                     None => return Err(Error::Ddl { table: table.clone(), words: fault.words() }),
                 },
@@ -114,7 +115,7 @@ impl Session {
                     | Fault::Exhausted(_)
                     | Fault::Denied(_)),
                 ) => return Err(Error::statement("change a table", fault)),
-                Err(fault @ (Fault::NoSuchTable(_) | Fault::Duplicate(_) | Fault::Refused(_))) => {
+                Err(fault @ (Fault::NoSuchTable(_) | Fault::Duplicate(_))) => {
                     return Err(Error::Ddl { table: table.clone(), words: fault.words() });
                 }
             }

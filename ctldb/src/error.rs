@@ -213,6 +213,16 @@ pub enum Error {
         /// The database's own words.
         words: String,
     },
+    /// The table has so many rows that deleting them would keep all writers waiting; it was not cleared.
+    #[error(
+        "table {table} cannot be cleared within {limit:?}, for which all writers wait: drop it and create it again"
+    )]
+    TooLargeToClear {
+        /// The table.
+        table: LdbTable,
+        /// How long it may take.
+        limit: std::time::Duration,
+    },
     /// The sequence is not in the ledger.
     #[error("sequence {0} is not in the ledger, look at it with ctlstore ledger tail")]
     SeqNotFound(Seq),

@@ -15,6 +15,8 @@ pub struct Options {
     pub statement_timeout: Duration,
     /// Waiting for a statement that changes a table; INPLACE may copy much.
     pub ddl_timeout: Duration,
+    /// Deleting all rows of a table, for which all writers wait; taking it back may take as long again.
+    pub clear_timeout: Duration,
     /// Waiting for the ledger lock, over all tries. Longer than it takes the server to cut a writer that froze inside its
     /// transaction (10 s).
     pub patience: Duration,
@@ -29,6 +31,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(15),
             ddl_timeout: Duration::from_secs(3600),
+            clear_timeout: Duration::from_secs(5),
             patience: Duration::from_secs(20),
             crash: CrashPoints::default(),
         }

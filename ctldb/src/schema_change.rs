@@ -1,9 +1,11 @@
 //! Changes tables: intent, then DDL, then ledger, registry and the end of the intent in one transaction.
 
+use std::time::Instant;
+
 use ledger::{Column, LdbTable, Mark, Refusal, Statement, TableSchema};
 
 use crate::append::Rendered;
-use crate::dialect::quoted;
+use crate::dialect::{Dialect, quoted};
 use crate::session::Session;
 use crate::{Author, CtlDb, Error, Fence, Intent, IntentKind, Live, Meta, Owner, TableRecord};
 
@@ -84,6 +86,7 @@ impl CtlDb {
     ///
     /// # Errors
     /// ctldb is away or not migrated, the fence no longer holds, or the table is unknown or being changed.
+    /// [`Error::TooLargeToClear`]: it took so long that other writers would have failed; all rows are still there.
     pub async fn clear_table(
         &self,
         table: &LdbTable,
@@ -193,14 +196,32 @@ impl Session {
         author: &Author,
     ) -> Result<Applied, Error> {
         let record = self.settled(table).await?;
-        let limit = self.options().ddl_timeout;
-        let sql = format!("DELETE FROM {}", quoted(table));
-        let cleared = self.run_for(limit, &sql, &[]).await;
-        cleared.map_err(|fault| Error::statement(CLEAR, fault))?;
+        self.delete_rows(table).await?;
         self.pass("clear: the rows are gone")?;
         let rendered = Rendered::new(table, &[Statement::ClearTable(table.clone())])?;
         let appended = self.append(meta, &rendered, author).await?;
         Ok(Applied { mark: appended.mark(), schema_seq: record.schema_seq })
+    }
+
+    /// All writers wait meanwhile, so it ends when its time is over. A server does not end a statement because nobody waits
+    /// for it any more; so there it goes by pieces.
+    async fn delete_rows(&mut self, table: &LdbTable) -> Result<(), Error> {
+        const PIECE: u64 = 5_000;
+        let limit = self.options().clear_timeout;
+        let start = Instant::now();
+        let (sql, piece) = match self.dialect() {
+            Dialect::MySql => (format!("DELETE FROM {} LIMIT {PIECE}", quoted(table)), PIECE),
+            Dialect::Sqlite => (format!("DELETE FROM {}", quoted(table)), u64::MAX),
+        };
+        loop {
+            let deleted = self.run(&sql, &[]).await;
+            if deleted.map_err(|fault| Error::statement(CLEAR, fault))? < piece {
+                return Ok(());
+            }
+            if start.elapsed() > limit {
+                return Err(Error::TooLargeToClear { table: table.clone(), limit });
+            }
+        }
     }
 }
 

@@ -25,6 +25,8 @@ struct BatchEnd {
 
 const ACTION: &str = "verify the ledger";
 const PAGE: u32 = 500;
+/// Entries read at once: each may have [`crate::MAX_STATEMENT_BYTES`].
+const ENTRIES: u32 = 32;
 
 impl CtlDb {
     /// Reads the ledger from the first batch that is kept and follows the chain to its head.
@@ -104,7 +106,7 @@ impl Session {
         let mut link = chain;
         let mut next = batch.first;
         while next <= batch.last {
-            let left = u32::try_from(batch.last.since(next) + 1).unwrap_or(PAGE).min(PAGE);
+            let left = u32::try_from(batch.last.since(next) + 1).unwrap_or(ENTRIES).min(ENTRIES);
             let before = next;
             for entry in self.entries(before.before(), left).await? {
                 if entry.seq != next {

@@ -8,6 +8,7 @@ use ledger::{ColumnType, Entry, Seq, Value};
 
 use crate::on_both;
 use crate::place::Place;
+use crate::replay::consistent;
 use crate::shape::{
     author, batch, change, create, delete, family, item, ledger_texts, schema, shop, upsert,
 };
@@ -15,6 +16,7 @@ use crate::shape::{
 on_both!(
     one_mutation_stands_alone_and_more_are_framed,
     the_same_row_twice_in_a_batch_keeps_the_last,
+    rows_are_written_in_their_order_however_they_are_packed,
     every_batch_says_who_did_it,
     a_refused_batch_leaves_no_hole,
     an_impossible_batch_is_refused_before_the_lock,
@@ -58,6 +60,35 @@ async fn the_same_row_twice_in_a_batch_keeps_the_last(place: &Place) -> Result<(
     assert_eq!(place.mirror(&items).await?, [vec![Value::Text("a".to_owned()), Value::Integer(2)]]);
     assert_eq!(ledger_texts(&ctldb).await?.len(), 5);
     Ok(())
+}
+
+/// Runs of upserts of any length, broken by deletes, by another table and by the size of values, over few keys.
+async fn rows_are_written_in_their_order_however_they_are_packed(place: &Place) -> Result<()> {
+    let ctldb = place.migrated().await?;
+    let items = shop(&ctldb).await?;
+    let columns: Vec<_> = (0..60).map(|index| format!("c{index}")).collect();
+    let mut columns: Vec<_> =
+        columns.iter().map(|name| (name.as_str(), ColumnType::Integer)).collect();
+    columns.push(("text", ColumnType::Text));
+    let wide = Arc::new(schema("shop___wide", &columns, &["c0"]));
+    change(&ctldb, &create(&wide)).await?;
+    let mut rows = Vec::new();
+    for run in 0..70_i64 {
+        for index in 0..run {
+            rows.push(item(&items, &format!("i{}", index % 50), run * 100 + index));
+        }
+        rows.push(delete(&items, vec![Value::Text(format!("i{}", run % 50))]));
+        let mut row = vec![Value::Integer(run); 60];
+        row[0] = Value::Integer(run % 7);
+        row.push(Value::Text("x".repeat(usize::try_from(run)? * 10_000)));
+        for _ in 0..run % 3 {
+            rows.push(upsert(&wide, row.clone()));
+        }
+    }
+    ctldb.mutate(&batch(rows)).await?;
+    assert_eq!(place.mirror(&items).await?.len(), 49);
+    assert_eq!(place.mirror(&wide).await?.len(), 7);
+    consistent(place, &ctldb).await
 }
 
 async fn every_batch_says_who_did_it(place: &Place) -> Result<()> {

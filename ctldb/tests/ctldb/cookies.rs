@@ -6,13 +6,16 @@ use ledger::ColumnType;
 
 use crate::on_both;
 use crate::place::Place;
-use crate::shape::{batch, change, create, credentials, item, ledger_texts, schema, shop};
+use crate::shape::{
+    add, batch, change, column, create, credentials, drop_table, item, ledger_texts, schema, shop,
+};
 
 on_both!(
     a_cookie_is_kept_set_and_checked,
     a_retry_is_recognised_and_nothing_else_is,
     one_constant_cookie_loses_no_batch,
     a_pruned_retry_is_still_recognised,
+    a_retry_is_recognised_though_its_table_changed,
 );
 
 fn cookies(check: Option<&str>, cookie: Option<&str>, mut batch: Batch) -> Batch {
@@ -123,5 +126,18 @@ async fn a_pruned_retry_is_still_recognised(place: &Place) -> Result<()> {
     assert_eq!(again.mark, ctldb.meta().await?.last.unwrap().mark());
     let verified = ctldb.verify().await?;
     assert_eq!((verified.first.get(), verified.last.get(), verified.entries), (3, 3, 1));
+    Ok(())
+}
+
+async fn a_retry_is_recognised_though_its_table_changed(place: &Place) -> Result<()> {
+    let ctldb = place.migrated().await?;
+    let items = shop(&ctldb).await?;
+    ctldb.set_cookie(&credentials(), b"c0").await?;
+    let write = cookies(Some("c0"), Some("c1"), batch(vec![item(&items, "a", 1)]));
+    let written = ctldb.mutate(&write).await?;
+    change(&ctldb, &add(items.table(), &[column("more", ColumnType::Text)])).await?;
+    assert_eq!(ctldb.mutate(&write).await?, Committed { repeated: true, ..written });
+    change(&ctldb, &drop_table(items.table())).await?;
+    assert_eq!(ctldb.mutate(&write).await?, Committed { repeated: true, ..written });
     Ok(())
 }

@@ -15,6 +15,7 @@ on_both!(
     a_new_history_begins_above_everything,
     an_entry_is_skipped,
     entries_come_in_pages,
+    another_program_that_appends_is_named,
 );
 
 async fn three_batches(place: &Place) -> Result<CtlDb> {
@@ -154,5 +155,29 @@ async fn entries_come_in_pages(place: &Place) -> Result<()> {
     }
     assert_eq!(found, ctldb.entries(Seq::ZERO, 100).await?);
     assert_eq!(found.len(), 9);
+    Ok(())
+}
+
+/// An executive of the original, or a dump that was restored over ours.
+async fn another_program_that_appends_is_named(place: &Place) -> Result<()> {
+    let ctldb = three_batches(place).await?;
+    let last = ctldb.meta().await?.last.unwrap();
+    let next = last.seq.get() + 1;
+    let theirs = "VALUES ({}, NULL, 'REPLACE INTO shop___items (\"id\") VALUES(1)')";
+    place
+        .sql(&format!(
+            "INSERT INTO ctlstore_dml_ledger (seq, leader_ts, statement) {}",
+            theirs.replace("{}", &next.to_string())
+        ))
+        .await?;
+    let items = std::sync::Arc::new(crate::shape::items());
+    let error = ctldb.mutate(&batch(vec![item(&items, "c", 1)])).await.unwrap_err();
+    assert!(matches!(error, Error::LedgerTaken { .. }), "{error:?}");
+    assert!(error.to_string().contains("ctlstore ctldb new-history"), "{error}");
+    assert_eq!(ctldb.meta().await?.last, Some(last));
+    assert_eq!(place.mirror(&items).await?.len(), 2);
+    // Above all that is there, we can write again.
+    ctldb.new_history(Seq::new(next).unwrap(), &author()).await?;
+    assert_eq!(ctldb.mutate(&batch(vec![item(&items, "c", 1)])).await?.first_seq.get(), next + 1);
     Ok(())
 }

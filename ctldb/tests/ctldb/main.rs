@@ -24,6 +24,7 @@ mod given_up;
 mod ledger_care;
 mod migration;
 mod outage;
+mod queues;
 mod schema;
 mod tls;
 mod unsure;

@@ -59,7 +59,7 @@ impl From<ctldb::Error> for Error {
             Db::StatementTooLarge { .. } => {
                 answer(Code::StatementTooLarge, "Request generated too large of a DML statement")
             }
-            Db::Ddl { .. } => own_words(Code::Internal),
+            Db::Ddl { .. } | Db::TooLargeToClear { .. } => own_words(Code::Internal),
             Db::Database { .. }
             | Db::Deposed { .. }
             | Db::Corrupt { .. }
