@@ -5,6 +5,7 @@
 //! took the name of one that is gone.
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use crds::{CtlFamily, CtlTable, FINALIZER};
 use daemon::log::Chain;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -136,6 +138,31 @@ impl Objects for ApiServer {
             tracing::warn!(error = %Chain(&error), "an event is lost");
         }
     }
+}
+
+/// A client of the cluster that the kubeconfig names, else of the one that the surroundings do.
+pub(crate) async fn client(kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
+    let config = match kubeconfig {
+        Some(file) => {
+            let broken = |source| ClientError::Kubeconfig { file: file.to_owned(), source };
+            let parsed = Kubeconfig::read_from(file).map_err(broken)?;
+            let options = KubeConfigOptions::default();
+            kube::Config::from_custom_kubeconfig(parsed, &options).await.map_err(broken)?
+        }
+        None => kube::Config::infer().await.map_err(ClientError::Infer)?,
+    };
+    Client::try_from(config).map_err(|source| ClientError::Client(Box::new(source)))
+}
+
+/// Why there is no client of the cluster.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    #[error("the kubeconfig {} leads to no cluster", file.display())]
+    Kubeconfig { file: PathBuf, source: KubeconfigError },
+    #[error("no cluster was found, name one with --kubeconfig")]
+    Infer(#[source] InferConfigError),
+    #[error("cannot make a client of the cluster")]
+    Client(#[source] Box<kube::Error>),
 }
 
 fn resource(kind: Kind) -> ApiResource {

@@ -67,24 +67,21 @@ impl Breaker {
 }
 
 /// The prober: waits for an outage, asks with growing pauses until the database answers, and wakes everybody.
-pub(crate) async fn guard(
-    database: &Database,
-    wakes: &Wakes,
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
+pub(crate) async fn guard(database: &Database, wakes: &Wakes, stop: &CancellationToken) {
     let breaker = database.breaker();
     let mut outages = breaker.outage.subscribe();
     loop {
         tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(()),
-            outage = outages.wait_for(Option::is_some) => drop(outage?),
+            () = stop.cancelled() => return,
+            // The sender is the breaker's, which is here.
+            _ = outages.wait_for(Option::is_some) => {}
         }
         let mut pauses = Backoff::new(FIRST, LONGEST);
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return,
                 () = breaker.hurry.notified() => {}
                 () = sleep(pauses.next()) => {}
             }
@@ -96,7 +93,7 @@ pub(crate) async fn guard(
         tracing::info!("the database answers again");
         tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => return,
             () = wakes.everything() => {}
         }
     }

@@ -10,6 +10,8 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use crate::objects::{Kind, ObjectId};
+
 /// The objects that the operator looks at.
 #[derive(Debug, Clone)]
 pub(crate) struct Cache {
@@ -59,6 +61,18 @@ impl Cache {
 
     pub(crate) fn table(&self, namespace: &str, name: &str) -> Option<Arc<CtlTable>> {
         self.tables.get(&ObjectRef::new(name).within(namespace))
+    }
+
+    /// Is this very object still there?
+    pub(crate) fn has(&self, object: &ObjectId) -> bool {
+        let found = match object.kind {
+            Kind::Family => self.family(&object.name).and_then(|family| family.uid()),
+            Kind::Table => {
+                let namespace = object.namespace.as_deref().unwrap_or_default();
+                self.table(namespace, &object.name).and_then(|table| table.uid())
+            }
+        };
+        found.as_deref() == Some(&object.uid)
     }
 
     /// Other families of the same name in SQL.

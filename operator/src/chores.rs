@@ -12,6 +12,7 @@ use kube::Resource;
 use ledger::LdbTable;
 use tokio_util::sync::CancellationToken;
 
+use crate::cache::NotListed;
 use crate::context::Context;
 use crate::ctltable::accept::sql_name;
 use crate::database::DatabaseError;
@@ -31,7 +32,7 @@ pub(crate) async fn run(
     context: &Context,
     pause: Duration,
     stop: &CancellationToken,
-) -> anyhow::Result<()> {
+) -> Result<(), NotListed> {
     let rounds = async {
         // An object that was not listed yet is not gone.
         if !context.cache.ready(stop).await? {
@@ -52,6 +53,7 @@ pub(crate) async fn run(
 }
 
 async fn round(context: &Context) -> Result<(), Error> {
+    context.requeue.keep(|object| context.cache.has(object));
     let finish = context
         .database
         .ask("finish schema changes", async |ctldb, fence| ctldb.finish_intents(fence).await);

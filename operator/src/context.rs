@@ -8,8 +8,9 @@ use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::database::Database;
 use crate::metrics::Metrics;
-use crate::objects::Objects;
+use crate::objects::{ObjectId, Objects};
 use crate::requeue::Requeue;
+use crate::verdict::Verdict;
 
 /// The parts that reconciles share.
 pub(crate) struct Context {
@@ -26,6 +27,13 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// Is it a first failure while the database answers others? It is tried again before anybody is told.
+    pub(crate) fn is_hiccup(&self, verdict: &Verdict, object: &ObjectId) -> bool {
+        verdict.is_vague()
+            && self.database.breaker().check().is_ok()
+            && !self.requeue.is_failing(object)
+    }
+
     /// A table's object as an owner.
     pub(crate) fn owner(&self, namespace: &str, name: &str) -> OwnerId {
         OwnerId::Object {

@@ -95,7 +95,10 @@ pub(crate) async fn reconcile(
         },
     };
     context.metrics.reconciled(Kind::Family, verdict.outcome(), began);
-    tell(family, &object, (&verdict, applied), &context).await?;
+    let hiccup = failure.is_some() && context.is_hiccup(&verdict, &object);
+    if !hiccup {
+        tell(family, &object, (&verdict, applied), &context).await?;
+    }
     match failure {
         // The breaker's prober wakes everybody.
         Some(error) if context.database.breaker().check().is_ok() => Err(error),

@@ -97,8 +97,13 @@ pub(crate) async fn reconcile(
         verdict,
     };
     context.metrics.reconciled(Kind::Table, told.verdict.outcome(), began);
-    tell(table, &object, &told, &context).await?;
-    next(&told.verdict, failure, &object, &context)
+    match failure {
+        Some(error) if context.is_hiccup(&told.verdict, &object) => Err(error),
+        failure => {
+            tell(table, &object, &told, &context).await?;
+            next(&told.verdict, failure, &object, &context)
+        }
+    }
 }
 
 /// How long after a failure the table is looked at again. Never gives up.

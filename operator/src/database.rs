@@ -77,8 +77,10 @@ impl Database {
     {
         self.breaker.check().map_err(DatabaseError::Down)?;
         let fence = self.reign().await?;
-        let answer = call(self.ctldb.clone(), fence).await;
-        answer.map_err(|source| self.failed(action, source))
+        match call(self.ctldb.clone(), fence).await {
+            Ok(answer) => Ok(answer),
+            Err(source) => Err(self.failed(action, source).await),
+        }
     }
 
     /// Migrates the database, wins an epoch, and finishes what others left unfinished; once.
@@ -93,15 +95,17 @@ impl Database {
             tracing::info!(?migrated, %cluster, %epoch, finished, "leading");
             Ok(fence)
         };
-        let fence = self.reign.get_or_try_init(begin).await;
-        fence.copied().map_err(|source| {
-            // Nothing can be done before, so nobody else needs to try.
-            self.breaker.trip(outage(&source).unwrap_or_else(|| Outage {
-                reason: Reason::DatabaseUnavailable,
-                message: source.to_string(),
-            }));
-            self.failed("take the lead", source)
-        })
+        match self.reign.get_or_try_init(begin).await {
+            Ok(fence) => Ok(*fence),
+            Err(source) => {
+                // Nothing can be done before, so nobody else needs to try.
+                self.breaker.trip(outage(&source).unwrap_or_else(|| Outage {
+                    reason: Reason::DatabaseUnavailable,
+                    message: source.to_string(),
+                }));
+                Err(self.failed("take the lead", source).await)
+            }
+        }
     }
 
     /// Is the database there again, and ours?
@@ -130,11 +134,13 @@ impl Database {
         found.expect("BUG: waited for it")
     }
 
-    fn failed(&self, action: &'static str, source: Error) -> DatabaseError {
+    /// A connection may break and another be fine; only when that one fails too, the database is away.
+    async fn failed(&self, action: &'static str, source: Error) -> DatabaseError {
         if source.is_deposed() {
             self.deposed.send_replace(Some(Deposed(source.to_string())));
         }
-        if matches!(source, Error::Unavailable { .. } | Error::Unsure { .. }) {
+        let broken = matches!(source, Error::Unavailable { .. } | Error::Unsure { .. });
+        if broken && self.breaker.check().is_ok() && self.ctldb.ping().await.is_err() {
             self.metrics.database(false);
             tracing::warn!(error = %Chain(&source), "the database does not answer");
             self.breaker

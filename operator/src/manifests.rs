@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 use ledger::LdbTable;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::ctltable::accept::sql_name;
@@ -119,7 +120,7 @@ pub(crate) async fn follow(
     desk: &Desk,
     wakes: &Wakes,
     stop: &CancellationToken,
-) -> anyhow::Result<()> {
+) -> Result<(), JoinError> {
     let mut known = None;
     loop {
         let folder = path.to_owned();

@@ -47,6 +47,16 @@ impl Requeue {
         pauses.or_insert_with(|| Backoff::new(FIRST, LONGEST.min(self.recheck))).next()
     }
 
+    /// Did the last look at the object fail too?
+    pub(crate) fn is_failing(&self, object: &ObjectId) -> bool {
+        self.lock().contains_key(object)
+    }
+
+    /// Forgets the failures of objects that are gone.
+    pub(crate) fn keep(&self, is_there: impl Fn(&ObjectId) -> bool) {
+        self.lock().retain(|object, _| is_there(object));
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ObjectId, Backoff>> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +78,11 @@ mod tests {
         let failed: Vec<_> = (0..40).map(|_| requeue.failed(&object)).collect();
         assert!(failed.iter().all(|pause| *pause <= LONGEST));
         assert!(failed.iter().any(|pause| *pause > FIRST * 8), "{failed:?}");
+        assert!(requeue.is_failing(&object));
         requeue.recheck(&object);
+        assert!(!requeue.is_failing(&object));
         assert!(requeue.failed(&object) <= FIRST);
+        requeue.keep(|_| false);
+        assert!(!requeue.is_failing(&object));
     }
 }

@@ -1,6 +1,5 @@
 //! The operator in one screen: its parts, and the tasks that they run in.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +8,15 @@ use anyhow::Context as _;
 use ctldb::CtlDb;
 use daemon::admin::{self, Admin, Liveness};
 use daemon::lease::{Candidate, Leadership, LeaseConfig, identity};
-use daemon::log::Chain;
 use daemon::net;
-use daemon::ready::Readiness;
+use daemon::ready::{Gate, Readiness};
 use daemon::tasks::Tasks;
-use futures::{FutureExt, StreamExt};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::runtime::controller::{self, Action, applier};
-use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
-use crate::api_server::ApiServer;
+use crate::api_server::{self, ApiServer};
 use crate::args::{Cluster, Config, Source};
 use crate::budget::Budget;
 use crate::cache::Cache;
@@ -33,12 +27,10 @@ use crate::manifests::{self, Desk, Manifests};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::requeue::Requeue;
+use crate::stage::Stage;
 use crate::wake::{self, Queues, Wakes, Watched};
 use crate::watch::{SILENCE, Watch, names};
-use crate::{breaker, chores, crd_check, ctlfamily, ctltable, secret_file};
-
-/// Looks at one time. Changes of tables queue for one lock anyway.
-const CONCURRENCY: u16 = 8;
+use crate::{breaker, chores, crd_check, reconcilers, secret_file};
 
 /// For the looks that are in hand when the operator is stopped; the Lease is given back after them.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -74,66 +66,30 @@ async fn in_cluster(
     stop: CancellationToken,
     started: impl FnOnce(Started) + Send,
 ) -> anyhow::Result<()> {
-    let client = client(&cluster).await?;
-    let identity = identity(&cluster.pod_name);
+    let client = api_server::client(cluster.kubeconfig.as_deref()).await?;
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
     let (readiness, liveness) = (Readiness::new(), Liveness::new());
-    let fits = readiness.gate("crds");
     let (families, tables, namespaces) =
         (Feed::new(of_spec), Feed::new(of_spec), Feed::new(of_labels));
     let cache = Cache::new(families.store(), tables.store(), namespaces.store());
+    let identity = identity(&cluster.pod_name);
     let objects = Arc::new(ApiServer::new(client.clone(), &identity, metrics.clone()));
     let (context, wakes, queues) = parts(&config, cache, objects, metrics.clone())?;
 
     let mut tasks = Tasks::new(stop.clone());
-    let listener = match config.admin_bind {
-        Some(addr) => Some(net::bind(addr).await?),
-        None => None,
-    };
-    let admin_addr = listener.as_ref().map(|listener| listener.local_addr()).transpose()?;
-    if let Some(listener) = listener {
-        let admin = Admin { readiness, liveness: liveness.clone(), registry };
-        tasks.spawn("admin", admin::serve(listener, admin, stop.clone()));
-    }
+    let standing =
+        Standing { client: client.clone(), cluster, identity, gate: readiness.gate("crds") };
+    let stage = spawn_election(&mut tasks, standing, &liveness, metrics.clone())?;
+    let admin = Admin { readiness, liveness: liveness.clone(), registry };
+    let admin_addr = spawn_admin(&mut tasks, &config, admin).await?;
     started(Started { admin_addr });
-
-    let lease = LeaseConfig {
-        namespace: cluster.lease_namespace,
-        name: cluster.lease_name,
-        identity,
-        timing: cluster.timing,
-    };
-    let (candidate, leadership) = Candidate::new(client.clone(), lease)?;
-    let candidate = candidate.with_pulse(liveness.watch("lease", LEASE_SILENCE));
-    let work_over = CancellationToken::new();
-    let stage =
-        Stage { leadership, stop: stop.clone(), _over: Arc::new(work_over.clone().drop_guard()) };
-    let (election, gate) = (stop.clone(), client.clone());
-    tasks.spawn("lease", async move {
-        // Who would misread the objects does not stand.
-        if crd_check::wait_until_fit(&gate, &fits, &election).await {
-            candidate.run(work_over).await?;
-        }
-        anyhow::Ok(())
-    });
-    let shown = (metrics.clone(), stage.clone());
-    tasks.spawn("leadership", async move {
-        let (metrics, stage) = shown;
-        stage
-            .clone()
-            .run(async move {
-                metrics.leader(true);
-                stage.stop.cancelled().await;
-                Ok(())
-            })
-            .await
-    });
     let watching = Watching { client, wakes: wakes.clone(), liveness, metrics };
     spawn_watch(&mut tasks, "watch of families", families, (&watching, &stage));
     spawn_watch(&mut tasks, "watch of tables", tables, (&watching, &stage));
     spawn_watch(&mut tasks, "watch of namespaces", namespaces, (&watching, &stage));
-    spawn_work(&mut tasks, &config, (context, wakes, queues), &stage);
+    spawn_work(&mut tasks, context.clone(), (wakes, queues), &stage);
+    spawn_chores(&mut tasks, &config, &context, &stage);
     drop(stage);
     tasks.run(DRAIN).await
 }
@@ -149,21 +105,67 @@ async fn on_manifests(
     let (context, wakes, queues) = parts(&config, desk.cache(), desk.clone(), metrics)?;
     started(Started { admin_addr: None });
     let mut tasks = Tasks::new(stop.clone());
-    let (leading, leadership) = watch::channel(Leadership::Leading);
-    let stage = Stage {
-        leadership,
-        stop: stop.clone(),
-        _over: Arc::new(CancellationToken::new().drop_guard()),
-    };
-    let reader = (folder.path, desk, wakes.clone(), stop.clone());
-    tasks.spawn("manifests", async move {
-        let _leading = leading;
-        let (path, desk, wakes, stop) = reader;
-        manifests::follow(&path, &desk, &wakes, &stop).await
-    });
-    spawn_work(&mut tasks, &config, (context, wakes, queues), &stage);
+    // Nobody else could lead.
+    let (_leading, leadership) = watch::channel(Leadership::Leading);
+    let stage = Stage::new(leadership, stop.clone(), CancellationToken::new());
+    let (path, reader) = (folder.path, wakes.clone());
+    tasks.spawn("manifests", async move { manifests::follow(&path, &desk, &reader, &stop).await });
+    spawn_work(&mut tasks, context.clone(), (wakes, queues), &stage);
+    spawn_chores(&mut tasks, &config, &context, &stage);
     drop(stage);
     tasks.run(DRAIN).await
+}
+
+async fn spawn_admin(
+    tasks: &mut Tasks,
+    config: &Config,
+    admin: Admin,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let Some(addr) = config.admin_bind else { return Ok(None) };
+    let listener = net::bind(addr).await?;
+    let addr = listener.local_addr().context("own address")?;
+    tasks.spawn("admin", admin::serve(listener, admin, tasks.stop()));
+    Ok(Some(addr))
+}
+
+/// What it takes to stand for election.
+struct Standing {
+    client: Client,
+    cluster: Cluster,
+    identity: String,
+    gate: Gate,
+}
+
+fn spawn_election(
+    tasks: &mut Tasks,
+    standing: Standing,
+    liveness: &Liveness,
+    metrics: Metrics,
+) -> anyhow::Result<Stage> {
+    let Standing { client, cluster, identity, gate } = standing;
+    let Cluster { kubeconfig: _, lease_namespace, lease_name, pod_name: _, timing } = cluster;
+    let lease = LeaseConfig { namespace: lease_namespace, name: lease_name, identity, timing };
+    let (candidate, leadership) = Candidate::new(client.clone(), lease)?;
+    let candidate = candidate.with_pulse(liveness.watch("lease", LEASE_SILENCE));
+    let (stop, work_over) = (tasks.stop(), CancellationToken::new());
+    let stage = Stage::new(leadership, stop.clone(), work_over.clone());
+    tasks.spawn("lease", async move {
+        // Who would misread the objects does not stand.
+        if crd_check::wait_until_fit(&client, &gate, &stop).await {
+            candidate.run(work_over).await?;
+        }
+        anyhow::Ok(())
+    });
+    let stop = tasks.stop();
+    tasks.spawn(
+        "leadership",
+        stage.clone().run(async move {
+            metrics.leader(true);
+            stop.cancelled().await;
+            anyhow::Ok(())
+        }),
+    );
+    Ok(stage)
 }
 
 /// What watches share.
@@ -186,63 +188,50 @@ fn spawn_watch<K: Watched>(
     let work = async move {
         // Standbys do not watch, and nobody expects them to.
         let pulse = liveness.watch(name, SILENCE);
-        Watch { api, feed, pulse, metrics }.run(wakes, stop).await
+        Watch { api, feed, pulse, metrics }.run(wakes, stop).await;
+        anyhow::Ok(())
     };
     tasks.spawn(name, stage.clone().run(work));
 }
 
-/// What leads only while we lead: reconciles, chores, and what they lean on.
+/// The looks at objects, and what wakes them.
 fn spawn_work(
     tasks: &mut Tasks,
-    config: &Config,
-    (context, wakes, queues): (Arc<Context>, Wakes, Queues),
+    context: Arc<Context>,
+    (wakes, queues): (Wakes, Queues),
     stage: &Stage,
 ) {
     let Queues { tables, families, counts } = queues;
-    let stop = &stage.stop;
-    let (families, tables) = (names(families, stop.clone()), names(tables, stop.clone()));
-    let shared = || (Arc::clone(&context), stop.clone());
-
-    let (work, stop) = shared();
-    tasks.spawn("families", stage.clone().run(async move {
-        if !work.cache.ready(&stop).await? {
-            return Ok(());
-        }
-        let reconcile = |family: Arc<crds::CtlFamily>, context| {
-            ctlfamily::reconcile(ObjectRef::from(&*family), context).boxed()
-        };
-        let policy = |family: Arc<crds::CtlFamily>, error: &ctlfamily::Error, context: Arc<Context>| {
-            tracing::warn!(error = %Chain(error), family = family.metadata.name, "the family is not done, it is tried again");
-            Action::requeue(ctlfamily::error_policy(&family, &context))
-        };
-        let (store, config) = (work.cache.families.clone(), concurrency());
-        applier(reconcile, policy, work, store, families, config).for_each(async |_| {}).await;
-        Ok(())
-    }));
-    let (work, stop) = shared();
-    tasks.spawn("tables", stage.clone().run(async move {
-        if !work.cache.ready(&stop).await? {
-            return Ok(());
-        }
-        let reconcile = |table: Arc<crds::CtlTable>, context| {
-            ctltable::reconcile(ObjectRef::from(&*table), context).boxed()
-        };
-        let policy = |table: Arc<crds::CtlTable>, error: &ctltable::Error, context: Arc<Context>| {
-            tracing::warn!(error = %Chain(error), namespace = table.metadata.namespace, table = table.metadata.name, "the table is not done, it is tried again");
-            Action::requeue(ctltable::error_policy(&table, &context))
-        };
-        let (store, config) = (work.cache.tables.clone(), concurrency());
-        applier(reconcile, policy, work, store, tables, config).for_each(async |_| {}).await;
-        Ok(())
-    }));
-    let ((work, stop), pause) = (shared(), config.chores);
-    tasks.spawn("chores", stage.clone().run(async move { chores::run(&work, pause, &stop).await }));
-    let ((work, stop), everybody) = (shared(), wakes.clone());
+    let names = (names(families, stage.stop.clone()), names(tables, stage.stop.clone()));
+    let (work, stop) = (context.clone(), stage.stop.clone());
+    tasks.spawn(
+        "families",
+        stage.clone().run(async move {
+            if work.cache.ready(&stop).await? {
+                reconcilers::families(work, names.0).await;
+            }
+            anyhow::Ok(())
+        }),
+    );
+    let (work, stop) = (context.clone(), stage.stop.clone());
+    tasks.spawn(
+        "tables",
+        stage.clone().run(async move {
+            if work.cache.ready(&stop).await? {
+                reconcilers::tables(work, names.1).await;
+            }
+            anyhow::Ok(())
+        }),
+    );
+    let (everybody, stop) = (wakes.clone(), stage.stop.clone());
     tasks.spawn(
         "breaker",
-        stage.clone().run(async move { breaker::guard(&work.database, &everybody, &stop).await }),
+        stage.clone().run(async move {
+            breaker::guard(&context.database, &everybody, &stop).await;
+            anyhow::Ok(())
+        }),
     );
-    let (_, stop) = shared();
+    let stop = stage.stop.clone();
     tasks.spawn(
         "counts",
         stage.clone().run(async move {
@@ -251,9 +240,16 @@ fn spawn_work(
                 () = stop.cancelled() => {}
                 () = wake::count(counts, wakes) => {}
             }
-            Ok(())
+            anyhow::Ok(())
         }),
     );
+}
+
+/// What goes on beside the looks.
+fn spawn_chores(tasks: &mut Tasks, config: &Config, context: &Arc<Context>, stage: &Stage) {
+    let shared = || (Arc::clone(context), stage.stop.clone());
+    let ((work, stop), pause) = (shared(), config.chores);
+    tasks.spawn("chores", stage.clone().run(async move { chores::run(&work, pause, &stop).await }));
     let (work, stop) = shared();
     tasks.spawn("epoch", async move {
         tokio::select! {
@@ -265,35 +261,9 @@ fn spawn_work(
     if let Some(file) = config.ctldb_url_file.clone() {
         let ((work, stop), url) = (shared(), config.ctldb.clone());
         tasks.spawn("ctldb URL", async move {
-            secret_file::follow(&file, url, &work.database, &stop).await
+            secret_file::follow(&file, url, &work.database, &stop).await;
+            anyhow::Ok(())
         });
-    }
-}
-
-/// Leads or waits to.
-#[derive(Clone)]
-struct Stage {
-    leadership: watch::Receiver<Leadership>,
-    stop: CancellationToken,
-    /// The Lease is given back when the last of the leader's tasks has dropped it, however that task ended.
-    _over: Arc<DropGuard>,
-}
-
-impl Stage {
-    /// Does `work` once we lead; nothing if we never do.
-    async fn run(mut self, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-        let leading = async {
-            if self.leadership.wait_for(|now| *now == Leadership::Leading).await.is_err() {
-                // The candidate has ended, and with it the process will.
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return Ok(()),
-            () = leading => {}
-        }
-        work.await
     }
 }
 
@@ -316,20 +286,4 @@ fn parts(
         metrics,
     };
     Ok((Arc::new(context), wakes, queues))
-}
-
-async fn client(cluster: &Cluster) -> anyhow::Result<Client> {
-    let config = match &cluster.kubeconfig {
-        Some(file) => {
-            let file = Kubeconfig::read_from(file).context("read the kubeconfig")?;
-            let options = KubeConfigOptions::default();
-            kube::Config::from_custom_kubeconfig(file, &options).await.context("the kubeconfig")?
-        }
-        None => kube::Config::infer().await.context("find the cluster")?,
-    };
-    Client::try_from(config).context("make a client of the cluster")
-}
-
-fn concurrency() -> controller::Config {
-    controller::Config::default().concurrency(CONCURRENCY)
 }

@@ -39,10 +39,7 @@ pub enum SecretFileError {
 /// # Errors
 /// The file cannot be read, or holds no URL.
 pub(crate) fn read(path: &Path) -> Result<CtlDbUrl, SecretFileError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| SecretFileError::Read { path: path.to_owned(), source })?;
-    CtlDbUrl::parse(&text)
-        .map_err(|source| SecretFileError::Parse { path: path.to_owned(), source })
+    parse(path, std::fs::read_to_string(path))
 }
 
 /// Looks at the file until `stop`, and replaces the URL when it changed. A file that makes no sense changes nothing.
@@ -51,16 +48,15 @@ pub(crate) async fn follow(
     mut known: CtlDbUrl,
     database: &Database,
     stop: &CancellationToken,
-) -> anyhow::Result<()> {
+) {
     let mut complained = false;
     loop {
         tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK) => {}
         }
-        let file = path.to_owned();
-        match tokio::task::spawn_blocking(move || read(&file)).await? {
+        match look(path).await {
             Ok(url) if url == known => complained = false,
             Ok(url) => {
                 complained = false;
@@ -75,4 +71,14 @@ pub(crate) async fn follow(
             Err(_) => {}
         }
     }
+}
+
+async fn look(path: &Path) -> Result<CtlDbUrl, SecretFileError> {
+    parse(path, tokio::fs::read_to_string(path).await)
+}
+
+fn parse(path: &Path, text: std::io::Result<String>) -> Result<CtlDbUrl, SecretFileError> {
+    let text = text.map_err(|source| SecretFileError::Read { path: path.to_owned(), source })?;
+    CtlDbUrl::parse(&text)
+        .map_err(|source| SecretFileError::Parse { path: path.to_owned(), source })
 }

@@ -62,6 +62,11 @@ impl Verdict {
         Self::Trying { state, reason, message: message.to_owned() }
     }
 
+    /// Nobody can tell how things stand. Said once, it may be a hiccup; said twice in a row, it is news.
+    pub(crate) fn is_vague(&self) -> bool {
+        matches!(self, Self::Trying { state: State::Unknown, .. })
+    }
+
     /// For the metrics.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {

@@ -47,7 +47,7 @@ pub(crate) struct Watch<K: Watched> {
 
 impl<K: Watched> Watch<K> {
     /// Watches until `stop`.
-    pub(crate) async fn run(mut self, wakes: Wakes, stop: CancellationToken) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, wakes: Wakes, stop: CancellationToken) {
         while !stop.is_cancelled() {
             tokio::select! {
                 biased;
@@ -55,7 +55,6 @@ impl<K: Watched> Watch<K> {
                 () = self.list_and_watch(&wakes) => {}
             }
         }
-        Ok(())
     }
 
     /// Lists everything, then watches, until it is time to list again.
