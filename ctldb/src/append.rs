@@ -185,9 +185,14 @@ fn number(meta: &Meta, texts: &[String]) -> Result<Vec<Entry>, Error> {
     texts.iter().map(entry).collect()
 }
 
-/// How many rows of so many to write at once: a power of two, so that few different texts are prepared.
+/// How many rows of so many to write at once: few batches are large, and those need not make many different texts to
+/// prepare.
 pub(crate) fn chunk(rows: usize) -> usize {
-    1 << rows.checked_ilog2().unwrap_or(0)
+    match rows {
+        0 => 1,
+        1..=32 => rows,
+        _ => rows - rows % 16,
+    }
 }
 
 pub(crate) fn now() -> LeaderTs {
@@ -227,8 +232,8 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_written_by_powers_of_two() {
-        assert_eq!([0, 1, 2, 3, 63, 64].map(chunk), [1, 1, 2, 2, 32, 64]);
+    fn large_batches_are_written_in_few_sizes() {
+        assert_eq!([0, 1, 2, 31, 32, 33, 63, 64].map(chunk), [1, 1, 2, 31, 32, 32, 48, 64]);
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod migration;
 mod outage;
 mod queues;
 mod schema;
+mod speed;
 mod tls;
 mod unsure;
 mod waiting;
