@@ -22,10 +22,10 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 #[command(name = "ctlstore", version = VERSION.as_str(), subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// How log lines look on stderr: auto is plain on a terminal and JSON elsewhere.
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto, env = "CTLSTORE_LOG_FORMAT")]
+    #[arg(long, value_name = "FORM", global = true, value_enum, default_value_t = LogFormat::Auto, env = "CTLSTORE_LOG_FORMAT")]
     pub(crate) log_format: LogFormat,
     /// What is logged, as in RUST_LOG: a level, or levels by module ("info,agent=debug").
-    #[arg(long, global = true, env = "CTLSTORE_LOG")]
+    #[arg(long, value_name = "FILTER", global = true, env = "CTLSTORE_LOG")]
     pub(crate) log: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -82,16 +82,16 @@ pub(crate) enum Command {
 )]
 pub(crate) struct Dev {
     /// Where ctldb and the LDB are kept. It is made if missing, and found again at the next start.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     pub(crate) dir: PathBuf,
     /// A YAML file of CtlFamily and CtlTable resources, or a folder of them; re-read on change.
-    #[arg(long)]
+    #[arg(long, value_name = "PATH")]
     pub(crate) manifests: PathBuf,
     /// Where the write API listens. Port 0 takes any free one.
-    #[arg(long, default_value = "127.0.0.1:3000")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     pub(crate) executive_bind: SocketAddr,
     /// Where the node's read API listens. Port 0 takes any free one.
-    #[arg(long, default_value = "127.0.0.1:1331")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1331")]
     pub(crate) read_bind: SocketAddr,
     /// Let resources with `deletionPolicy: Delete` really drop their tables; the second of the two keys.
     #[arg(long)]
@@ -104,13 +104,13 @@ pub(crate) struct Dev {
 )]
 pub(crate) struct Demo {
     /// A folder of YAML files of CtlFamily and CtlTable resources.
-    #[arg(long)]
+    #[arg(long, value_name = "PATH")]
     pub(crate) manifests: PathBuf,
     /// The batch to write, as the write API takes it; by default batches/rows.json in that folder.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) batch: Option<PathBuf>,
     /// Keep what the demo makes in this folder; by default it is removed at the end.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 }
 
@@ -118,10 +118,10 @@ pub(crate) struct Demo {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Source {
     /// The LDB's directory.
-    #[arg(long, default_value = "/var/lib/ctlstore", env = "CTLSTORE_PATH")]
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/ctlstore", env = "CTLSTORE_PATH")]
     pub(crate) ldb: PathBuf,
     /// How to print.
-    #[arg(long, value_enum, default_value_t = Output::Table)]
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
 }
 
@@ -181,10 +181,10 @@ pub(crate) struct Status {
 )]
 pub(crate) struct Wait {
     /// The sequence, as the executive's answers carry it in the header ctlstore-seq.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub(crate) seq: u64,
     /// How long to wait: 500ms, 10s, 5m.
-    #[arg(long, default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) source: Source,
@@ -195,7 +195,7 @@ pub(crate) struct Wait {
 pub(crate) struct CtlDbFile {
     /// A file that holds ctldb's URL: mysql://USER:PASSWORD@HOST:3306/DATABASE, or sqlite:PATH. A file, because
     /// everybody on a machine can read the arguments of its processes.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) ctldb_url_file: PathBuf,
 }
 
@@ -209,10 +209,10 @@ pub(crate) enum Ledger {
         /// The sequence that agents are stopped at.
         seq: u64,
         /// Why, for those who come after you.
-        #[arg(long)]
+        #[arg(long, value_name = "TEXT")]
         reason: String,
         /// Who does it, for those who come after you.
-        #[arg(long, default_value = "unknown", env = "USER")]
+        #[arg(long, value_name = "NAME", default_value = "unknown", env = "USER")]
         principal: String,
         #[command(flatten)]
         ctldb: CtlDbFile,
@@ -235,13 +235,13 @@ pub(crate) enum CtlDbCommand {
     )]
     NewHistory {
         /// The highest sequence that any node or snapshot has seen; the new history begins above it.
-        #[arg(long)]
+        #[arg(long, value_name = "N")]
         above: u64,
         /// Why; it goes to the log.
-        #[arg(long)]
+        #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
         /// Who does it; it goes to the log.
-        #[arg(long, default_value = "unknown", env = "USER")]
+        #[arg(long, value_name = "NAME", default_value = "unknown", env = "USER")]
         principal: String,
         #[command(flatten)]
         ctldb: CtlDbFile,

@@ -19,7 +19,7 @@ pub(crate) fn print(places: &Places, manifests: &Path, out: &mut dyn Write) -> i
     } else {
         format!(r#"'{{"mutations":[{{"table":"{table}","values":{{"COLUMN":"VALUE"}}}}]}}'"#)
     };
-    let (ldb, ctldb) = (ldb.display(), ctldb.display());
+    let (ldb, ctldb, ctlstore) = (ldb.display(), ctldb.display(), ourselves());
     writeln!(
         out,
         "ctlstore runs on this machine until Ctrl-C. It is for trying out: whoever reaches its ports may write.
@@ -34,10 +34,17 @@ Try, in another terminal:
 
   curl --data-binary a-secret http://{executive}/writers/trial
   curl -H ctlstore-writer:trial -H ctlstore-secret:a-secret --data {batch} http://{executive}/families/{family}/mutations
-  ctlstore scan {family} {table} --ldb {ldb}
-  ctlstore status --ldb {ldb}
+  {ctlstore} scan {family} {table} --ldb {ldb}
+  {ctlstore} status --ldb {ldb}
 
 What becomes of the resources, as it happens:
 "
     )
+}
+
+/// The binary as it can be typed here: it often was built in a folder below, which no shell looks into.
+fn ourselves() -> String {
+    let known = std::env::current_exe().ok().zip(std::env::current_dir().ok());
+    let near = known.map(|(exe, here)| exe.strip_prefix(here).map(Path::to_owned).unwrap_or(exe));
+    near.map_or_else(|| "ctlstore".to_owned(), |path| path.display().to_string())
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+mod bad_input;
 mod demo;
 mod embedded;
 mod manifests;
