@@ -207,6 +207,23 @@ impl Connection for SqliteConnection {
     }
 }
 
+/// Closing rolls back and may write the whole log back into the file, so it is no work for an async thread. The turn ends
+/// after it.
+impl Drop for SqliteConnection {
+    fn drop(&mut self) {
+        let Some(raw) = self.raw.take() else { return };
+        let turn = self.writing.take();
+        let close = move || {
+            drop(raw);
+            drop(turn);
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(close)),
+            Err(_) => close(),
+        }
+    }
+}
+
 fn bound(params: &[SqlValue]) -> Vec<Value> {
     let bind = |param: &SqlValue| match param {
         SqlValue::Null => Value::Null,
