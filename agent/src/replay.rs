@@ -117,6 +117,8 @@ impl Replay {
                 self.following();
                 Duration::ZERO
             }
+            // Neither well nor ill: what was told and remembered before stands.
+            Ok(Next::Within) => Duration::ZERO,
             Ok(Next::Idle) => {
                 waits.well();
                 self.following();

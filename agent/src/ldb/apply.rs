@@ -37,6 +37,7 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenFrame {
     position: Position,
+    steps: usize,
 }
 
 /// What was applied and not committed.
@@ -79,7 +80,8 @@ impl Writer {
                     self.commit_pending(steps, &mut pending)?;
                 }
             } else if let Some(last) = steps.last() {
-                self.open = Some(OpenFrame { position: last.position });
+                let steps = self.waiting() + unit.steps.len();
+                self.open = Some(OpenFrame { position: last.position, steps });
             }
         }
         self.commit_pending(steps, &mut pending)?;
@@ -97,6 +99,18 @@ impl Writer {
             return Ok(());
         }
         self.roll_back()
+    }
+
+    /// How many steps wait in an open frame.
+    pub(crate) fn waiting(&self) -> usize {
+        self.open.map_or(0, |frame| frame.steps)
+    }
+
+    /// Cuts a WAL that readers kept from being cut after the last commit: the next one may be long in coming.
+    pub(crate) fn tidy(&mut self) {
+        if self.connection.is_autocommit() {
+            self.checkpoint.run_idle(&self.connection);
+        }
     }
 
     pub(crate) fn wal_bytes(&self) -> u64 {
@@ -130,7 +144,6 @@ impl Writer {
     /// Undoes what a poisoned unit did, and commits what was good before it.
     fn undo_unit(&mut self, steps: &[Step], unit: &Unit, pending: &Pending) -> Result<(), Error> {
         self.open = None;
-        self.columns.forget();
         self.roll_back()?;
         let good = &steps[pending.from..pending.to];
         debug_assert!(good.is_empty() || pending.to == unit.steps.start, "units are in a row");
@@ -160,6 +173,8 @@ impl Writer {
     }
 
     fn roll_back(&mut self) -> Result<(), Error> {
+        // Tables may be undone with it.
+        self.columns.forget();
         self.execute("ROLLBACK")
     }
 

@@ -12,6 +12,8 @@ const SOFT_LIMIT: u64 = 4 << 20;
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_millis(500);
 const BETWEEN: Duration = Duration::from_millis(250);
+/// Without new entries the WAL does not grow, so a reader that is stuck is asked less often.
+const BETWEEN_IDLE: Duration = Duration::from_secs(5);
 const NAP: Duration = Duration::from_micros(300);
 
 #[derive(Debug)]
@@ -34,7 +36,16 @@ impl Checkpoint {
 
     /// Cuts the WAL if it is due. A failure only means that it is tried again later.
     pub(crate) fn run(&mut self, connection: &Connection) {
-        let rested = self.last.is_none_or(|last| last.elapsed() >= BETWEEN);
+        self.run_after(BETWEEN, connection);
+    }
+
+    /// The same while nothing is applied.
+    pub(crate) fn run_idle(&mut self, connection: &Connection) {
+        self.run_after(BETWEEN_IDLE, connection);
+    }
+
+    fn run_after(&mut self, rest: Duration, connection: &Connection) {
+        let rested = self.last.is_none_or(|last| last.elapsed() >= rest);
         if !rested || self.wal_bytes() <= SOFT_LIMIT {
             return;
         }
@@ -84,4 +95,34 @@ impl Checkpoint {
 fn pragma(connection: &Connection, mode: &str) -> rusqlite::Result<(i64, i64, i64)> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::SOFT_LIMIT;
+    use crate::ldb::Writer;
+
+    #[test]
+    fn a_wal_that_a_reader_held_is_cut_without_a_further_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(dir.path()).unwrap();
+        let make = "CREATE TABLE fam___tbl (id, n, PRIMARY KEY(id))";
+        writer.connection.execute_batch(make).unwrap();
+        let reader = rusqlite::Connection::open(dir.path().join("ldb.db")).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM fam___tbl").unwrap();
+        let row = "REPLACE INTO fam___tbl (id, n) VALUES (?, ?)";
+        for n in 0..6 {
+            writer.connection.execute(row, (n, vec![0_u8; 1 << 20])).unwrap();
+        }
+        writer.tidy();
+        assert!(writer.wal_bytes() > SOFT_LIMIT, "the reader needs it");
+        drop(reader);
+        writer.tidy();
+        assert!(writer.wal_bytes() > SOFT_LIMIT, "asked again at once");
+        writer.checkpoint.last = writer.checkpoint.last.map(|last| last - Duration::from_secs(6));
+        writer.tidy();
+        assert_eq!(writer.wal_bytes(), 0);
+    }
 }

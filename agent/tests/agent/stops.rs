@@ -184,6 +184,20 @@ async fn a_hole_is_believed_after_three_seconds_and_left_when_it_closes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hole_within_a_large_frame_is_believed_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut ledger, agent) = started(dir.path()).await;
+    agent.stop().await;
+    ledger.append(&frame((0..12_000).map(|n| upsert(&format!("large {n}"), n))));
+    ledger.sql("DELETE FROM ctlstore_dml_ledger WHERE seq = 11000");
+    let agent = Agent::start(&dir.path().join("ldb"), ledger.url()).await;
+    let message = agent.enters("hole").await;
+    assert!(message.contains("lacks the entries 11000 to 11000"), "{message}");
+    assert_eq!(agent.seq().get(), 4);
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_poison_entry_stops_replay_until_it_is_skipped() {
     let dir = tempfile::tempdir().unwrap();
     let (mut ledger, agent) = started(dir.path()).await;
@@ -234,16 +248,26 @@ async fn poison_within_a_frame_leaves_nothing_of_it() {
     assert!(family.row("tbl", &["one".into()]).unwrap().is_some());
 
     // One that is larger than a fetch, poisoned at its end.
-    let mut texts = frame((0..3000).map(|n| upsert(&format!("large {n}"), n)));
-    texts[3000] = "REPLACE INTO fam___gone (\"id\") VALUES('x')".to_owned();
+    let mut texts = frame((0..12_000).map(|n| upsert(&format!("large {n}"), n)));
+    texts[12_000] = "REPLACE INTO fam___gone (\"id\") VALUES('x')".to_owned();
     ledger.append(&texts);
     agent.enters("poisoned").await;
     assert_eq!(agent.seq().get(), 9);
     assert!(family.row("tbl", &["large 1".into()]).unwrap().is_none());
-    ledger.sql("INSERT INTO ctlstore_skips VALUES (3010, 'no such table')");
-    agent.reaches(3011).await;
+    // The good part of it, which is applied again and again, is no progress.
+    for _ in 0..50 {
+        assert_eq!(agent.status().await["state"], "poisoned");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let metrics = crate::agent::request(agent.admin, "GET", "/metrics", "").await.body;
+    assert!(metrics.contains("ctlstore_agent_entries_applied_total 9\n"), "{metrics}");
+    ledger.sql("INSERT INTO ctlstore_skips VALUES (12010, 'no such table')");
+    agent.reaches(12_011).await;
     let rows = family.rows("tbl", &[]).unwrap().len();
-    assert_eq!(rows, 3 + 2 + 2999);
+    assert_eq!(rows, 3 + 2 + 11_999);
+    agent.enters("following").await;
+    let metrics = crate::agent::request(agent.admin, "GET", "/metrics", "").await.body;
+    assert!(metrics.contains("ctlstore_agent_entries_applied_total 12011\n"), "{metrics}");
     agent.stop().await;
 }
 
