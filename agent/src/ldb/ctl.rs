@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use daemon::log::Chain;
 use ledger::Seq;
 use reader::layout::{self, word};
 use tokio_util::sync::CancellationToken;
@@ -80,10 +81,18 @@ impl Heartbeat {
         Ctl::open(dir).map(Self)
     }
 
-    /// Says so every second, until `stop`. The page is memory of the kernel: the write does not wait for a disk.
+    /// Says so every second, until `stop`. The page is memory of the kernel: the write does not wait for a disk. A disk
+    /// that fails does not end it, for reads go on.
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+        let mut well = true;
         loop {
-            self.0.write(word::HEARTBEAT, &[now()])?;
+            let written = self.0.write(word::HEARTBEAT, &[now()]);
+            if let Err(error) = &written
+                && well
+            {
+                tracing::error!(error = %Chain(error), "cannot write the heartbeat, reads go on");
+            }
+            well = written.is_ok();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),

@@ -70,19 +70,20 @@ impl MySql {
     }
 
     async fn connect(&mut self) -> Result<MySqlConnection, SourceError> {
+        let warned = self.warned;
         let connect = async {
             let mut connection = self.options.connect().await?;
             connection.execute(sqlx::raw_sql(SETTINGS)).await?;
+            if !warned {
+                grants::warn_of_writing(&mut connection).await;
+            }
             Ok(connection)
         };
         let seconds = CONNECT.as_secs();
         let connected = timeout(CONNECT, connect).await;
-        let mut connection =
+        let connection =
             connected.map_err(|_| SourceError::Timeout { seconds })?.map_err(failed)?;
-        if !self.warned {
-            self.warned = true;
-            grants::warn_of_writing(&mut connection).await;
-        }
+        self.warned = true;
         Ok(connection)
     }
 }
