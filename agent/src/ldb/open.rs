@@ -120,7 +120,20 @@ fn make_dir(dir: &Path) -> Result<(), Error> {
     if let Some(parent) = dir.parent() {
         std::fs::create_dir_all(parent).map_err(Error::file("make", parent))?;
     }
-    new_dir(dir)
+    // It appears under its name when it has its mode.
+    let mut name = dir.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = dir.with_file_name(name);
+    new_dir(&new)?;
+    match std::fs::rename(&new, dir) {
+        Err(error) if !dir.is_dir() => Err(Error::file("make", dir)(error)),
+        Err(_) => {
+            // Another agent was faster; the lock decides.
+            drop(std::fs::remove_dir(&new));
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Readable for everybody, whatever the umask.
@@ -137,14 +150,20 @@ fn new_dir(dir: &Path) -> Result<(), Error> {
 /// The original's path leads to ours; a file of the original in its place is not ours to touch.
 fn link_of_the_original(dir: &Path) -> Result<(), Error> {
     let path = dir.join(layout::LDB);
+    let target = Path::new(layout::CURRENT).join(layout::LDB);
     match std::fs::symlink_metadata(&path) {
-        Ok(metadata) if metadata.is_symlink() => Ok(()),
+        Ok(metadata) if metadata.is_symlink() => {
+            let found = std::fs::read_link(&path).map_err(Error::file("read", &path))?;
+            if found == target {
+                return Ok(());
+            }
+            Err(Error::Foreign { path, what: format!("it leads to {}", found.display()) })
+        }
         Ok(_) => {
             let what = "it is an LDB of the original ctlstore".to_owned();
             Err(Error::Foreign { path, what })
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let target = Path::new(layout::CURRENT).join(layout::LDB);
             symlink(target, &path).map_err(Error::file("make", &path))
         }
         Err(error) => Err(Error::file("read", &path)(error)),

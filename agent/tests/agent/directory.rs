@@ -95,6 +95,10 @@ async fn what_is_not_ours_is_refused_and_left_alone() {
     refused(&ldb, "it has the table \"other\"").await;
     file.execute_batch("DROP TABLE other").unwrap();
     drop(file);
+    std::fs::remove_file(ldb.join("ldb.db")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", ldb.join("ldb.db")).unwrap();
+    refused(&ldb, "it leads to elsewhere").await;
+    std::fs::remove_file(ldb.join("ldb.db")).unwrap();
     std::fs::write(ldb.join("ctl"), [0; 4096]).unwrap();
     refused(&ldb, "not a control page").await;
 
