@@ -66,6 +66,14 @@ impl Stack {
     /// # Errors
     /// Something does not start.
     pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with more arguments for the operator.
+    ///
+    /// # Errors
+    /// Something does not start.
+    pub async fn start_with(operator_args: &[&str]) -> Result<Self> {
         let alone = ONE_AT_A_TIME.lock().await;
         let secrets = Secrets::new();
         let mariadb = MariaDb::start()?;
@@ -86,7 +94,7 @@ impl Stack {
         write(&home.path().join("tokens"), &format!("e2e:{}\n", secrets.admin_token))?;
         let place = home.path();
         Ok(Self {
-            operator: operator(place, &namespace).await?,
+            operator: operator(place, &namespace, operator_args).await?,
             executive: executive(place).await?,
             agent: agent(place).await?,
             mariadb,
@@ -127,11 +135,17 @@ impl Stack {
     /// # Errors
     /// The executive refuses.
     pub fn register(&self) -> Result<()> {
+        self.administer("/writers/e2e", self.secrets.writer.as_bytes())?.ok().map(drop)
+    }
+
+    /// Posts something that only an admin may.
+    ///
+    /// # Errors
+    /// The executive is away.
+    pub fn administer(&self, path: &str, body: &[u8]) -> Result<Answer> {
         let authorization = format!("Bearer {}", self.secrets.admin_token);
         let headers = [("authorization", authorization.as_str())];
-        let body = self.secrets.writer.as_bytes();
-        let request = Request { method: "POST", path: "/writers/e2e", headers: &headers, body };
-        request.send(self.executive.api()?)?.ok().map(drop)
+        Request { method: "POST", path, headers: &headers, body }.send(self.executive.api()?)
     }
 
     /// Writes a batch; returns the ledger sequence of its commit.
@@ -202,12 +216,12 @@ impl Service {
     }
 }
 
-async fn operator(place: &Path, namespace: &Namespace) -> Result<Service> {
+async fn operator(place: &Path, namespace: &Namespace, more: &[&str]) -> Result<Service> {
     let (url, kubeconfig) = (place.join("operator"), namespace.server.kubeconfig());
     let (url, kubeconfig) = (url.display().to_string(), kubeconfig.display().to_string());
     let args = ["operator", "--ctldb-url-file", &url, "--kubeconfig", &kubeconfig];
     let lease = ["--lease-namespace", &namespace.name, "--admin-bind", ANY, "--log", LOG];
-    Service::start(&[&args[..], &lease].concat()).await
+    Service::start(&[&args[..], &lease, more].concat()).await
 }
 
 async fn executive(place: &Path) -> Result<Service> {

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crds::condition::Reason;
-use ctldb::{ClusterName, CtlDb, Error, Fence};
+use ctldb::{ClusterName, CtlDb, Error, Fault, Fence};
 use daemon::log::Chain;
 use ledger::CtlDbUrl;
 use tokio::sync::{OnceCell, watch};
@@ -101,7 +101,7 @@ impl Database {
                 // Nothing can be done before, so nobody else needs to try.
                 self.breaker.trip(outage(&source).unwrap_or_else(|| Outage {
                     reason: Reason::DatabaseUnavailable,
-                    message: source.to_string(),
+                    message: words(&source),
                 }));
                 Err(self.failed("take the lead", source).await)
             }
@@ -144,7 +144,7 @@ impl Database {
             self.metrics.database(false);
             tracing::warn!(error = %Chain(&source), "the database does not answer");
             self.breaker
-                .trip(Outage { reason: Reason::DatabaseUnavailable, message: source.to_string() });
+                .trip(Outage { reason: Reason::DatabaseUnavailable, message: words(&source) });
         }
         DatabaseError::Failed { action, source }
     }
@@ -165,6 +165,30 @@ pub(crate) fn outage(error: &Error) -> Option<Outage> {
         | Error::Corrupt { .. } => Reason::DatabaseIncompatible,
         _ => return None,
     };
-    // The error's own words only: its cause has the driver's, which may name hosts and users.
-    Some(Outage { reason, message: error.to_string() })
+    Some(Outage { reason, message: words(error) })
+}
+
+/// What may be shown of an error: it and the fault behind it, both in our words. What is behind the fault is the
+/// driver's, which may name hosts and users, and is for the log.
+fn words(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(fault) if fault.is::<Fault>() => format!("{error}: {fault}"),
+        Some(_) | None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_says_what_is_wrong_and_not_in_the_drivers_words() {
+        let source = Fault::Denied("CREATE command denied to user 'op'@'10.0.0.7'".into());
+        let denied = Error::Database { action: "change a table", source };
+        assert_eq!(
+            outage(&denied).unwrap().message,
+            "change a table: ctldb refused, see its own words and grant what is missing: the database user lacks a privilege"
+        );
+        assert_eq!(outage(&Error::LedgerLock).unwrap().message, Error::LedgerLock.to_string());
+    }
 }
