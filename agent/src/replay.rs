@@ -82,7 +82,8 @@ impl Replay {
         match fetched {
             Ok(fetched) => {
                 let Fetched { history, head, low_water, .. } = *fetched;
-                let seen = Seen { history, head, low_water, at: SystemTime::now() };
+                let tip = fetched.tip.map(|tip| tip.chain);
+                let seen = Seen { history, head, low_water, tip, at: SystemTime::now() };
                 self.status.update(|report| report.ledger = Some(seen));
                 true
             }

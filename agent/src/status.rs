@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ledger::{History, LeaderTs, Position, Seq};
+use ledger::{Chain, History, LeaderTs, Position, Seq};
 
 use crate::replay::Stop;
 
@@ -95,6 +95,8 @@ pub(crate) struct Seen {
     pub(crate) history: History,
     pub(crate) head: Seq,
     pub(crate) low_water: Seq,
+    /// The chain at its last entry, as its books have it.
+    pub(crate) tip: Option<Chain>,
     pub(crate) at: SystemTime,
 }
 
@@ -109,8 +111,11 @@ impl Report {
 
     /// Entries that the ledger has and the LDB has not.
     pub(crate) fn missing(&self) -> Option<u64> {
+        let ledger = self.ledger?;
         let applied = self.position.map_or(Seq::ZERO, |position| position.seq);
-        self.ledger.map(|ledger| ledger.head.since(applied))
+        // A new history begins with a head above its last entry.
+        let all = ledger.tip.is_some() && ledger.tip == self.position.map(|own| own.chain);
+        Some(if all { 0 } else { ledger.head.since(applied) })
     }
 }
 

@@ -107,6 +107,8 @@ async fn a_new_history_is_followed_from_its_parent_only() {
     let agent = Agent::start(&dir.path().join("ldb"), restored.url()).await;
     agent.enters("following").await;
     assert_eq!(agent.ldb().position().unwrap().unwrap().seq.get(), 4);
+    let status = agent.status().await;
+    assert_eq!((&status["ledger"]["head"], &status["missing_entries"]), (&1000.into(), &0.into()));
     restored.append_above(1000, &[upsert("new", 1)]);
     agent.reaches(1001).await;
     assert_eq!(agent.ldb().position().unwrap().unwrap().history, history);
