@@ -184,7 +184,7 @@ pub(crate) struct Wait {
     #[arg(long, value_name = "N")]
     pub(crate) seq: u64,
     /// How long to wait: 500ms, 10s, 5m.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = daemon::duration::parse)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) source: Source,
@@ -248,16 +248,6 @@ pub(crate) enum CtlDbCommand {
     },
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
-    let found = units.iter().find_map(|(unit, millis)| Some((text.strip_suffix(unit)?, millis)));
-    let number =
-        found.and_then(|(number, millis)| number.parse::<u64>().ok()?.checked_mul(*millis));
-    number
-        .map(Duration::from_millis)
-        .ok_or_else(|| format!("{text:?} is not a duration, write 500ms, 10s or 5m"))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -295,14 +285,5 @@ mod tests {
         for example in examples {
             Cli::try_parse_from(&example).unwrap_or_else(|error| panic!("{example:?}: {error}"));
         }
-    }
-
-    #[test]
-    fn a_duration_is_a_number_and_a_unit() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("5m"), Ok(Duration::from_mins(5)));
-        assert!(duration("10").unwrap_err().contains("write 500ms, 10s or 5m"));
-        assert!(duration("-1s").is_err());
     }
 }

@@ -3,11 +3,12 @@
 //! * [`signal`]: SIGTERM cancels one token, [`tasks`] ends everything by it.
 //! * [`tasks`]: named tasks; the first that ends early ends the process.
 //! * [`ready`] and [`live`]: what `/readyz` and `/livez` say; [`admin`] serves them with `/metrics`.
-//! * [`log`], [`backoff`], [`net`]: logs, pauses between attempts, listening.
+//! * [`log`], [`backoff`], [`net`], [`duration`]: logs, pauses between attempts, listening, flags.
 //! * `lease` (feature `lease`): one leader among several processes.
 
 pub mod admin;
 pub mod backoff;
+pub mod duration;
 #[cfg(feature = "lease")]
 pub mod lease;
 pub mod live;

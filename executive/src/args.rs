@@ -39,7 +39,7 @@ pub struct Args {
     pub open_admin: bool,
 
     /// Time for one request. The default is the original's.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = daemon::duration::parse)]
     pub handler_timeout: Duration,
 
     /// Requests handled at once; more get 503. Each may hold a body of 1 MiB, and writers queue for one lock anyway.
@@ -52,7 +52,7 @@ pub struct Args {
     pub max_connections: usize,
 
     /// Time between two looks at the files above. The kubelet takes a minute anyway, and a look is cheap.
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = daemon::duration::parse)]
     pub reload_interval: Duration,
 }
 
@@ -147,30 +147,6 @@ impl Config {
     }
 }
 
-/// `30s`, `500ms`, `1m30s`, `2h`: as the original's flags.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "write a duration like 30s, 500ms or 1m30s, more than zero".to_owned();
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-        let (number, tail) = rest.split_at(digits);
-        let number: u32 = number.parse().map_err(|_| wrong())?;
-        let unit_end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit_end);
-        let unit = match unit {
-            "ms" => Duration::from_millis(1),
-            "s" => Duration::from_secs(1),
-            "m" => Duration::from_secs(60),
-            "h" => Duration::from_secs(3600),
-            _ => return Err(wrong()),
-        };
-        total = unit.checked_mul(number).and_then(|d| total.checked_add(d)).ok_or_else(wrong)?;
-        rest = tail;
-    }
-    if total.is_zero() { Err(wrong()) } else { Ok(total) }
-}
-
 fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         // More than this, tokio's semaphore does not take.
@@ -195,18 +171,6 @@ mod tests {
     fn parse(args: &[&str]) -> Result<Args, String> {
         let all = ["executive"].iter().chain(args);
         Cli::try_parse_from(all).map(|cli| cli.args).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn durations_are_written_as_in_the_original() {
-        for (text, millis) in
-            [("30s", 30_000), ("500ms", 500), ("1m30s", 90_000), ("2h", 7_200_000)]
-        {
-            assert_eq!(duration(text), Ok(Duration::from_millis(millis)));
-        }
-        for wrong in ["", "30", "s", "0s", "-1s", "1.5s", "1d", "99999999999s", "s30"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

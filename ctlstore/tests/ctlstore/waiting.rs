@@ -16,7 +16,7 @@ async fn it_ends_when_the_sequence_is_there_and_fails_when_it_does_not_come() {
     let insert = |id| ldb.insert("billing", "rates", &[Value::Integer(id)]).unwrap();
     insert(1);
     let wait = ["wait", "--ldb", path(ldb.dir()), "--timeout"];
-    let there = Program::run(&[&wait[..], &["0s", "--seq", "1"]].concat()).await.unwrap();
+    let there = Program::run(&[&wait[..], &["1ms", "--seq", "1"]].concat()).await.unwrap();
     assert_eq!((there.code(), there.stdout.as_str()), (Some(0), "1\n"));
 
     let late = Program::run(&[&wait[..], &["50ms", "--seq", "2"]].concat()).await.unwrap();
