@@ -32,7 +32,7 @@ async fn others_write_within_15_seconds_of_a_freeze() -> Result<()> {
     let place = Place::server()?;
     let ctldb = place.migrated().await?;
     let items = shop(&ctldb).await?;
-    let Place::Server(database) = &place else { unreachable!() };
+    let Place::Server(database) = &place else { panic!("BUG: Place::server() makes a server") };
 
     let mut child = Command::new(std::env::current_exe()?)
         .args(["frozen::child_that_stops_inside_its_transaction", "--exact", "--ignored"])

@@ -84,7 +84,7 @@ async fn written_once(order: u8) -> Result<()> {
     let place = Place::server()?;
     let direct = place.migrated().await?;
     let items = shop(&direct).await?;
-    let Place::Server(database) = &place else { unreachable!() };
+    let Place::Server(database) = &place else { panic!("BUG: Place::server() makes a server") };
     let (login, rest) = database.url.split_once('@').context("no user in the URL")?;
     let (server, name) = rest.split_once('/').context("no database in the URL")?;
     let proxy = Proxy::start(server.to_owned()).await?;
