@@ -39,6 +39,7 @@ mod column;
 mod diff;
 mod entry;
 mod grammar;
+#[macro_use]
 mod history;
 mod ldb_table;
 mod leader_ts;
@@ -47,6 +48,7 @@ mod name;
 mod row;
 mod schema;
 mod seq;
+pub mod snapshot;
 mod statement;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
