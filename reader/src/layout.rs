@@ -22,6 +22,8 @@
 //! | 40 | [`word::INCARNATION`] | rises when the sequence may have stepped back |
 //! | 48 | [`word::LEAST_READER`] | readers older than this version must not read |
 
+use ledger::{Column, ColumnType, Statement, TableSchema};
+
 /// The control page.
 pub const CTL: &str = "ctl";
 /// The size of the control page.
@@ -77,6 +79,23 @@ pub fn generation_of(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(GENERATION_PREFIX)?;
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
     if plain { digits.parse().ok() } else { None }
+}
+
+/// The statement that makes this table in the LDB. Rows lie in the tree of their key, unless SQLite numbers them by their
+/// key anyway (a single integer) or they may be large (a Text or a Binary).
+#[must_use]
+pub fn create_table(schema: &TableSchema) -> String {
+    let text = Statement::CreateTable(schema.clone()).to_string();
+    let text = text.trim_end_matches(';');
+    if without_rowid(schema) { format!("{text} WITHOUT ROWID") } else { text.to_owned() }
+}
+
+/// Do the rows of this table lie in the tree of their key?
+#[must_use]
+pub fn without_rowid(schema: &TableSchema) -> bool {
+    let large =
+        |column: &Column| matches!(column.column_type, ColumnType::Text | ColumnType::Binary);
+    !schema.has_integer_key() && !schema.columns().iter().any(large)
 }
 
 /// The original's table for the position. One row.

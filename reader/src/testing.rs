@@ -1,4 +1,5 @@
-//! An LDB for unit tests of applications: the same files as an agent's, in a temporary directory.
+//! LDBs for unit tests of applications: the same files as an agent's. [`TestLdb`] is one in a temporary directory that a
+//! test writes as it goes; [`LdbBuilder`] makes one from tables and rows that stays.
 //!
 //! ```
 //! use ledger::{ColumnType, Value};
@@ -13,9 +14,11 @@
 //! # Ok::<(), reader::testing::TestError>(())
 //! ```
 
-use std::os::unix::fs::symlink;
+mod builder;
+
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ledger::{
@@ -24,7 +27,10 @@ use ledger::{
 };
 use rusqlite::{Connection, params_from_iter};
 
-use crate::layout;
+pub use crate::testing::builder::LdbBuilder;
+
+use crate::layout::{self, word};
+use crate::testing::builder::{replace, stored};
 
 /// Why a test LDB could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +57,24 @@ pub enum TestError {
         /// How many columns there are.
         columns: usize,
     },
+    /// The same table a second time.
+    #[error("table {table} is there already, leave one of the two out")]
+    TableTwice {
+        /// The table.
+        table: LdbTable,
+    },
+    /// A row of a table that was not added.
+    #[error("no table {table}: add the table before its rows")]
+    NoTable {
+        /// The table.
+        table: LdbTable,
+    },
+    /// Something lies where an LDB should be made.
+    #[error("{path} is not empty, name a directory that is not there yet", path = path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The table cannot be read.
     #[error(transparent)]
     Reader(#[from] crate::Error),
@@ -64,6 +88,7 @@ pub enum TestError {
 pub struct TestLdb {
     dir: PathBuf,
     connection: Connection,
+    incarnation: AtomicU64,
 }
 
 impl TestLdb {
@@ -77,20 +102,12 @@ impl TestLdb {
         let nanos = now().as_nanos();
         let name = format!("ldb-{}-{number}-{nanos}", std::process::id());
         let dir = std::env::temp_dir().join(name);
-        let generation = layout::generation_dir(1);
-        std::fs::create_dir_all(dir.join(&generation))?;
-        let connection = Connection::open(dir.join(&generation).join(layout::LDB))?;
+        LdbBuilder::new().build(&dir)?;
+        let file = dir.join(layout::generation_dir(1)).join(layout::LDB);
+        let connection = Connection::open(file)?;
+        // Opens the shared memory to write, before a reader of this process opens it for both of them to read.
         connection.pragma_update(None, "journal_mode", "wal")?;
-        for sql in [layout::CREATE_SEQ, layout::CREATE_LAST_UPDATE, layout::CREATE_META] {
-            connection.execute(sql, [])?;
-        }
-        symlink(&generation, dir.join(layout::CURRENT))?;
-        symlink(Path::new(layout::CURRENT).join(layout::LDB), dir.join(layout::LDB))?;
-        let words = [layout::MAGIC, layout::VERSION, 1, 0, 0, 1, 1];
-        let mut page: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        page.resize(layout::CTL_BYTES, 0);
-        std::fs::write(dir.join(layout::CTL), page)?;
-        Ok(Self { dir, connection })
+        Ok(Self { dir, connection, incarnation: AtomicU64::new(1) })
     }
 
     /// Its directory, for [`Ldb::open`](crate::Ldb::open).
@@ -110,13 +127,8 @@ impl TestLdb {
         columns: &[(&str, ColumnType)],
         key: &[&str],
     ) -> Result<(), TestError> {
-        let column = |&(name, column_type): &(&str, ColumnType)| {
-            ColumnName::parse(name).map(|name| Column { name, column_type })
-        };
-        let columns = columns.iter().map(column).collect::<Result<_, _>>()?;
-        let key = key.iter().map(|name| ColumnName::parse(name)).collect::<Result<_, _>>()?;
-        let schema = TableSchema::new(name(family, table)?, columns, key)?;
-        self.sql(&ledger::Statement::CreateTable(schema).to_string())
+        let schema = schema(family, table, columns, key)?;
+        self.sql(&layout::create_table(&schema))
     }
 
     /// Writes a row: a value for each column, in the columns' order.
@@ -131,9 +143,8 @@ impl TestLdb {
             return Err(TestError::TooManyValues { table: name, values: values_len, columns });
         }
         let row = Row::new(&schema, values.to_vec())?;
-        let places = vec!["?"; row.values().len()].join(", ");
-        let sql = format!("REPLACE INTO \"{name}\" VALUES({places})");
-        self.connection.execute(&sql, params_from_iter(row.values().iter().map(stored)))?;
+        let values = params_from_iter(row.values().iter().map(stored));
+        self.connection.execute(&replace(&schema), values)?;
         self.touch()
     }
 
@@ -142,17 +153,39 @@ impl TestLdb {
     /// # Errors
     /// SQLite refuses it.
     pub fn sql(&self, sql: &str) -> Result<(), TestError> {
-        Ok(self.connection.execute_batch(sql)?)
+        self.connection.execute_batch(sql)?;
+        // The sequence may be the same, and readers should look all the same.
+        self.incarnation.fetch_add(1, Ordering::Relaxed);
+        self.set_word(word::INCARNATION, self.incarnation.load(Ordering::Relaxed))
     }
 
-    /// Counts an entry, written now.
+    /// Counts an entry, written now, and tells readers.
     fn touch(&self) -> Result<(), TestError> {
         let micros = i64::try_from(now().as_micros()).unwrap_or(i64::MAX);
         let sql = "REPLACE INTO _ldb_last_update VALUES('ledger', ?1)";
         self.connection.execute(sql, [LeaderTs::from_micros(micros).to_go_text()])?;
         let sql = "REPLACE INTO _ldb_seq SELECT 1, coalesce(max(seq), 0) + 1 FROM _ldb_seq";
         self.connection.execute(sql, [])?;
-        Ok(())
+        self.tell()
+    }
+
+    /// Says in the control page where the file stands, as an agent does after each commit.
+    ///
+    /// # Errors
+    /// The file cannot be read or the page not written.
+    pub fn tell(&self) -> Result<(), TestError> {
+        let seq = crate::meta::seq(&self.connection)?.map_or(0, ledger::Seq::get);
+        self.set_word(word::SEQ, seq)
+    }
+
+    /// Writes a word of the control page ([`layout::word`]).
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn set_word(&self, word: usize, value: u64) -> Result<(), TestError> {
+        let ctl = std::fs::File::options().write(true).open(self.dir.join(layout::CTL))?;
+        let offset = u64::try_from(word * 8).unwrap_or(u64::MAX);
+        Ok(ctl.write_all_at(&value.to_le_bytes(), offset)?)
     }
 }
 
@@ -163,21 +196,28 @@ impl Drop for TestLdb {
     }
 }
 
+/// A table from names.
+///
+/// # Errors
+/// A name or the key is impossible.
+pub fn schema(
+    family: &str,
+    table: &str,
+    columns: &[(&str, ColumnType)],
+    key: &[&str],
+) -> Result<TableSchema, TestError> {
+    let column = |&(name, column_type): &(&str, ColumnType)| {
+        ColumnName::parse(name).map(|name| Column { name, column_type })
+    };
+    let columns = columns.iter().map(column).collect::<Result<_, _>>()?;
+    let key = key.iter().map(|name| ColumnName::parse(name)).collect::<Result<_, _>>()?;
+    Ok(TableSchema::new(name(family, table)?, columns, key)?)
+}
+
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn name(family: &str, table: &str) -> Result<LdbTable, TestError> {
     Ok(LdbTable::new(FamilyName::parse(family)?, TableName::parse(table)?)?)
-}
-
-fn stored(value: &Value) -> rusqlite::types::Value {
-    use rusqlite::types::Value as Stored;
-    match value {
-        Value::Null => Stored::Null,
-        Value::Integer(integer) => Stored::Integer(*integer),
-        Value::Decimal(number) => Stored::Real(*number),
-        Value::Text(text) => Stored::Text(text.clone()),
-        Value::Bytes(bytes) => Stored::Blob(bytes.clone()),
-    }
 }
