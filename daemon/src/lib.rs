@@ -3,6 +3,7 @@
 //! * [`signal`]: SIGTERM cancels one token, [`tasks`] ends everything by it.
 //! * [`tasks`]: named tasks; the first that ends early ends the process.
 //! * [`ready`] and [`live`]: what `/readyz` and `/livez` say; [`admin`] serves them with `/metrics`.
+//! * [`serve`]: HTTP for clients that are not to be trusted; [`tokens`]: who of them may do what.
 //! * [`log`], [`backoff`], [`net`], [`duration`]: logs, pauses between attempts, listening, flags.
 //! * `lease` (feature `lease`): one leader among several processes.
 
@@ -15,5 +16,7 @@ pub mod live;
 pub mod log;
 pub mod net;
 pub mod ready;
+pub mod serve;
 pub mod signal;
 pub mod tasks;
+pub mod tokens;
