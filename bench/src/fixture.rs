@@ -89,7 +89,7 @@ async fn create(
     let schema = TableSchema::new(table.clone(), columns, key)?;
     let owner = Owner { id: OwnerId::Executive, deletion: Deletion::Retain };
     let kind = SchemaChangeKind::Create { schema: schema.clone(), owner };
-    ctldb.change_schema(&SchemaChange { table, kind }, &author(), Fence::Open).await?;
+    ctldb.change_schema(&SchemaChange { table, by: OwnerId::Executive, kind }, &author(), Fence::Open).await?;
     Ok(Arc::new(schema))
 }
 
@@ -97,6 +97,7 @@ async fn grow(ctldb: &CtlDb, schema: &TableSchema, seq: u64) -> Result<Arc<Table
     let added = vec![column(&format!("added_{seq}"), ColumnType::String)?];
     let change = SchemaChange {
         table: schema.table().clone(),
+        by: OwnerId::Executive,
         kind: SchemaChangeKind::AddColumns(added.clone()),
     };
     ctldb.change_schema(&change, &author(), Fence::Open).await?;

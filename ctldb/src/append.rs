@@ -3,9 +3,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ledger::{Entry, LdbTable, LeaderTs, Mark, Position, Seq, Statement, WriterName};
+use ledger::{
+    Chain, Entry, History, LdbTable, LeaderTs, Mark, Position, Seq, Statement, WriterName,
+};
 
-use crate::connection::SqlValue;
+use crate::connection::{SqlValue, Step};
 use crate::session::Session;
 use crate::{Author, Error, Fault, MAX_STATEMENT_BYTES, Meta};
 
@@ -62,6 +64,42 @@ impl Rendered {
     }
 }
 
+/// Entries that a batch becomes, and the row of `ctlstore_batches` that goes with them.
+#[derive(Debug)]
+pub(crate) struct Numbered {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) appended: Appended,
+    row: Vec<SqlValue>,
+}
+
+impl Numbered {
+    /// The entries after `head`, all with the same time.
+    pub(crate) fn new(
+        history: History,
+        head: Option<Position>,
+        rendered: &Rendered,
+        author: &Author,
+    ) -> Result<Self, Error> {
+        let head_seq = head.map_or(Seq::ZERO, |head| head.seq);
+        let head_chain = head.map_or(Chain::GENESIS, |head| head.chain);
+        let entries = number(head_seq, &rendered.texts)?;
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return Err(Error::EmptyBatch);
+        };
+        let (mut digest, mut chain) = (None, head_chain);
+        for entry in &entries {
+            let of_entry = entry.digest();
+            chain = chain.link(of_entry);
+            digest = Some(of_entry);
+        }
+        let digest = digest.expect("BUG: there is an entry");
+        let last = Position { history, seq: last.seq, digest, chain };
+        let appended = Appended { first: first.seq, last };
+        let row = batch_row(&appended, rendered, author);
+        Ok(Self { entries, appended, row })
+    }
+}
+
 impl Session {
     /// Appends, and raises the counter. `meta` must have been read under the ledger lock that is held now.
     pub(crate) async fn append(
@@ -70,49 +108,19 @@ impl Session {
         rendered: &Rendered,
         author: &Author,
     ) -> Result<Appended, Error> {
-        let appended = self.append_entries(meta, rendered, author).await?;
-        self.raise_counter(&appended).await?;
+        let numbered = Numbered::new(meta.history, meta.last, rendered, author)?;
+        let appended = numbered.appended;
+        self.insert_entries(&numbered.entries).await?;
+        let Step { sql, params } = batches_step(&[numbered]);
+        self.execute(ACTION, &sql, &params).await?;
+        self.pass("append: the batch was written")?;
+        let Step { sql, params } = counter_step(&appended.last);
+        self.execute(ACTION, &sql, &params).await?;
+        self.pass("append: the counter was raised")?;
         Ok(appended)
     }
 
-    /// Appends; the counter must be raised in the same transaction.
-    pub(crate) async fn append_entries(
-        &mut self,
-        meta: &Meta,
-        rendered: &Rendered,
-        author: &Author,
-    ) -> Result<Appended, Error> {
-        let entries = number(meta, &rendered.texts)?;
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
-            return Err(Error::EmptyBatch);
-        };
-        let (first, last) = (
-            first.seq,
-            Position {
-                history: meta.history,
-                seq: last.seq,
-                digest: last.digest(),
-                chain: entries.iter().fold(meta.chain(), |chain, entry| chain.link(entry.digest())),
-            },
-        );
-        self.insert_entries(&entries).await?;
-        self.insert_batch(first, &last, rendered, author).await?;
-        Ok(Appended { first, last })
-    }
-
-    pub(crate) async fn raise_counter(&mut self, appended: &Appended) -> Result<(), Error> {
-        let Appended { last, .. } = appended;
-        let sql = "UPDATE ctlstore_meta SET last_seq = ?, last_digest = ?, chain = ? WHERE id = 1";
-        let params = [
-            last.seq.to_i64().into(),
-            last.digest.as_bytes().as_slice().into(),
-            last.chain.as_bytes().as_slice().into(),
-        ];
-        self.execute(ACTION, sql, &params).await?;
-        self.pass("append: the counter was raised")
-    }
-
-    async fn insert_entries(&mut self, mut entries: &[Entry]) -> Result<(), Error> {
+    pub(crate) async fn insert_entries(&mut self, mut entries: &[Entry]) -> Result<(), Error> {
         while !entries.is_empty() {
             let mut bytes = 0;
             let fits = |entry: &&Entry| {
@@ -120,17 +128,8 @@ impl Session {
                 bytes <= CHUNK_BYTES
             };
             let count = entries.iter().take(CHUNK_ROWS).take_while(fits).count();
-            let (chunk, rest) = entries.split_at(chunk(count));
-            let places = vec!["(?, ?, ?)"; chunk.len()].join(", ");
-            let sql = format!(
-                "INSERT INTO ctlstore_dml_ledger (seq, leader_ts, statement) VALUES {places}"
-            );
-            let params: Vec<SqlValue> = chunk
-                .iter()
-                .flat_map(|Entry { seq, leader_ts, statement }| {
-                    [seq.to_i64().into(), leader_ts.to_string().into(), statement.as_str().into()]
-                })
-                .collect();
+            let (now, rest) = entries.split_at(chunk(count));
+            let Step { sql, params } = entries_step(now);
             self.run(&sql, &params).await.map_err(|fault| match fault {
                 source @ Fault::Duplicate(_) => Error::LedgerTaken { source },
                 other => Error::bookkeeping(ACTION, other),
@@ -140,31 +139,59 @@ impl Session {
         }
         Ok(())
     }
+}
 
-    async fn insert_batch(
-        &mut self,
-        first: Seq,
-        last: &Position,
-        rendered: &Rendered,
-        author: &Author,
-    ) -> Result<(), Error> {
-        const SQL: &str = "INSERT INTO ctlstore_batches (first_seq, last_seq, chain, writer, principal, source_address, request_id, reason, upserts, deletes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        let Author { writer, principal, source_address, request_id, reason } = author;
-        let params = [
-            first.to_i64().into(),
-            last.seq.to_i64().into(),
-            last.chain.as_bytes().as_slice().into(),
-            writer.as_ref().map(WriterName::as_str).into(),
-            cut(principal, 191).into(),
-            cut(source_address, 64).into(),
-            cut(request_id, 64).into(),
-            reason.as_deref().map(|reason| cut(reason, 1024)).into(),
-            rendered.upserts.into(),
-            rendered.deletes.into(),
-        ];
-        self.execute(ACTION, SQL, &params).await?;
-        self.pass("append: the batch was written")
+/// Writes entries.
+pub(crate) fn entries_step<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Step {
+    let mut params = Vec::new();
+    for Entry { seq, leader_ts, statement } in entries {
+        params.push(seq.to_i64().into());
+        params.push(leader_ts.to_string().into());
+        params.push(statement.as_str().into());
     }
+    let places = vec!["(?, ?, ?)"; params.len() / 3].join(", ");
+    let sql =
+        format!("INSERT INTO ctlstore_dml_ledger (seq, leader_ts, statement) VALUES {places}");
+    Step { sql, params }
+}
+
+/// Writes who did it, a row for each batch.
+pub(crate) fn batches_step(batches: &[Numbered]) -> Step {
+    let places = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"; batches.len()].join(", ");
+    let sql = format!(
+        "INSERT INTO ctlstore_batches (first_seq, last_seq, chain, writer, principal, source_address, request_id, reason, upserts, deletes) VALUES {places}"
+    );
+    Step { sql, params: batches.iter().flat_map(|batch| batch.row.iter().cloned()).collect() }
+}
+
+fn batch_row(appended: &Appended, rendered: &Rendered, author: &Author) -> Vec<SqlValue> {
+    let Author { writer, principal, source_address, request_id, reason } = author;
+    let Appended { first, last } = appended;
+    vec![
+        first.to_i64().into(),
+        last.seq.to_i64().into(),
+        last.chain.as_bytes().as_slice().into(),
+        writer.as_ref().map(WriterName::as_str).into(),
+        cut(principal, 191).into(),
+        cut(source_address, 64).into(),
+        cut(request_id, 64).into(),
+        reason.as_deref().map(|reason| cut(reason, 1024)).into(),
+        rendered.upserts.into(),
+        rendered.deletes.into(),
+    ]
+}
+
+/// Raises the counter.
+pub(crate) fn counter_step(last: &Position) -> Step {
+    let sql = "UPDATE ctlstore_meta SET last_seq = ?, last_digest = ?, chain = ? WHERE id = 1";
+    Step::new(
+        sql,
+        [
+            last.seq.to_i64().into(),
+            last.digest.as_bytes().as_slice().into(),
+            last.chain.as_bytes().as_slice().into(),
+        ],
+    )
 }
 
 impl Appended {
@@ -173,10 +200,8 @@ impl Appended {
     }
 }
 
-/// Entries from the one after the last, all with the same time.
-fn number(meta: &Meta, texts: &[String]) -> Result<Vec<Entry>, Error> {
+fn number(mut seq: Seq, texts: &[String]) -> Result<Vec<Entry>, Error> {
     let leader_ts = now();
-    let mut seq = meta.last_seq();
     let entry = |statement: &String| {
         let full = || Error::Corrupt { what: "no sequence is left above the last one".to_owned() };
         seq = seq.next().ok_or_else(full)?;

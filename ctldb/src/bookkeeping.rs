@@ -167,6 +167,34 @@ pub(crate) const OURS: [Bookkeeping; 5] = [
     },
 ];
 
+/// What version 2 added: the executive's limits, and who began a history.
+pub(crate) const SECOND: [Bookkeeping; 3] = [
+    Bookkeeping {
+        name: "ctlstore_limit_owners",
+        columns: &[("table_name", Name(64), KEY), ("owner_json", Text, NO)],
+        constraints: "",
+    },
+    Bookkeeping {
+        name: "ctlstore_table_sizes",
+        columns: &[("table_name", Name(64), KEY), ("bytes", Big, NO), ("measured_at", Big, NO)],
+        constraints: "",
+    },
+    Bookkeeping {
+        name: "ctlstore_histories",
+        columns: &[
+            ("history", Name(36), KEY),
+            ("began_at", Time, NO),
+            ("last_before", Big, NO),
+            ("next_after", Big, NO),
+            ("principal", Name(191), NO),
+            ("source_address", Name(64), NO),
+            ("request_id", Name(64), NO),
+            ("reason", Name(1024), NULL),
+        ],
+        constraints: "",
+    },
+];
+
 impl Bookkeeping {
     pub(crate) fn create(&self, dialect: Dialect, collation: &str) -> String {
         let column = |(name, column_type, rest): &(&str, Type, &str)| {

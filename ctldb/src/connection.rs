@@ -20,6 +20,20 @@ pub(crate) enum SqlValue {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SqlRow(pub(crate) Vec<SqlValue>);
 
+/// A statement of our own bookkeeping, with its parameters. A `?` in it is always a parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Step {
+    pub(crate) sql: String,
+    pub(crate) params: Vec<SqlValue>,
+}
+
+/// What became of a step.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) changed: u64,
+    pub(crate) rows: Vec<SqlRow>,
+}
+
 /// A database: hands out connections. Making one never touches the network.
 #[async_trait]
 pub(crate) trait Backend: Send + Sync {
@@ -39,11 +53,16 @@ pub(crate) trait Connection: Send {
     /// Does it still work? It may have lain unused while the server went away.
     async fn ping(&mut self) -> Result<(), Fault>;
 
-    /// Begins a write transaction and runs its first statement, in one round trip; says how many rows that one changed.
-    /// Each statement sees what was committed before that statement. After a failure a transaction may be open.
-    async fn begin_with(&mut self, first: Option<&'static str>) -> Result<u64, Fault>;
+    /// Runs statements one after the other, in one round trip, up to the first that fails.
+    async fn script(&mut self, steps: &[Step]) -> Result<Vec<Outcome>, Fault>;
 
-    async fn commit(&mut self) -> Result<(), Fault>;
+    /// Begins a write transaction and runs its first statements, in one round trip. Each statement sees what was committed
+    /// before that statement. After a failure a transaction may be open.
+    async fn begin_with(&mut self, steps: &[Step]) -> Result<Vec<Outcome>, Fault>;
+
+    /// Runs the last statements of the transaction and commits it, in one round trip. When a statement fails nothing is
+    /// committed, and the transaction is still open.
+    async fn commit_with(&mut self, steps: &[Step]) -> Result<(), Fault>;
 
     async fn rollback(&mut self) -> Result<(), Fault>;
 
@@ -53,6 +72,12 @@ pub(crate) trait Connection: Send {
 
     /// Takes the connection back for others. Never called inside a transaction.
     fn release(self: Box<Self>);
+}
+
+impl Step {
+    pub(crate) fn new(sql: impl Into<String>, params: impl Into<Vec<SqlValue>>) -> Self {
+        Self { sql: sql.into(), params: params.into() }
+    }
 }
 
 impl SqlRow {

@@ -5,7 +5,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ledger::CtlDbUrl;
 
+use crate::acquaintances::Acquaintances;
 use crate::connection::Backend;
+use crate::desk::Desk;
 use crate::mysql::MySql;
 use crate::queue::Queues;
 use crate::session::Session;
@@ -21,6 +23,8 @@ pub struct CtlDb {
 struct Shared {
     place: RwLock<Place>,
     queues: Queues,
+    desk: Desk,
+    acquaintances: Acquaintances,
     options: Options,
 }
 
@@ -45,7 +49,8 @@ impl CtlDb {
     pub fn open_with(url: CtlDbUrl, options: Options) -> Result<Self, Error> {
         let place = Place { backend: backend(&url, &options), url };
         let (place, queues) = (RwLock::new(place), Queues::new(&options));
-        Ok(Self { shared: Arc::new(Shared { place, queues, options }) })
+        let (desk, acquaintances) = (Desk::default(), Acquaintances::default());
+        Ok(Self { shared: Arc::new(Shared { place, queues, desk, acquaintances, options }) })
     }
 
     /// Moves to another URL, for a secret that was rotated. Calls that are under way end on the old connections.
@@ -74,6 +79,14 @@ impl CtlDb {
 
     pub(crate) fn queues(&self) -> &Queues {
         &self.shared.queues
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.shared.desk
+    }
+
+    pub(crate) fn acquaintances(&self) -> &Acquaintances {
+        &self.shared.acquaintances
     }
 }
 

@@ -1,11 +1,13 @@
 //! Everything that can go wrong with ctldb, with questions a caller may ask.
 
+use std::time::Duration;
+
 use ledger::{ColumnName, FamilyName, GrammarError, LdbTable, Refusal, Seq, WriterName};
 
-use crate::{Epoch, Fault};
+use crate::{Epoch, Fault, OwnerId, RateLimit};
 
 /// Why ctldb did not do what it was asked to. Nothing is half done after any of them, except as their words say.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The database is away or slow.
     #[error("{action}: ctldb is not available, try again later")]
@@ -141,6 +143,52 @@ pub enum Error {
         /// The family that it asked for.
         family: FamilyName,
     },
+    /// No such writer; said to administrators only.
+    #[error("writer {:?} does not exist, register it first", .0.as_str())]
+    WriterUnknown(WriterName),
+    /// The writer has written as many rows as it may for now. Nothing of this batch counts.
+    #[error("rate limit exceeded: writer {:?} may write {} rows in {:?}, send smaller batches or wait", writer.as_str(), limit.rows, limit.period)]
+    RateLimited {
+        /// The writer.
+        writer: WriterName,
+        /// What it may.
+        limit: RateLimit,
+        /// When the next window begins.
+        retry_after: Duration,
+    },
+    /// A rate over no time.
+    #[error("a writer's limit has a period of zero, set one such as 1m")]
+    PeriodZero,
+    /// A table of the batch is larger than it may be.
+    #[error(
+        "table '{table}' has exceeded the max size of {limit}: it has {bytes} bytes, raise its limit or clear it"
+    )]
+    TableFull {
+        /// The table.
+        table: LdbTable,
+        /// How large it was when it was last measured.
+        bytes: u64,
+        /// How large it may be.
+        limit: u64,
+    },
+    /// The table is a `CtlTable` object's, and is changed there and nowhere else.
+    #[error("table {table} belongs to {owner}: change that object instead")]
+    OwnedByObject {
+        /// The table.
+        table: LdbTable,
+        /// The object.
+        owner: OwnerId,
+    },
+    /// The table is a `CtlTable` object's, which says that its rows stay.
+    #[error(
+        "table {table} belongs to {owner}, whose deletionPolicy is Retain: change that object first"
+    )]
+    Retained {
+        /// The table.
+        table: LdbTable,
+        /// The object.
+        owner: OwnerId,
+    },
     /// A secret of an impossible length.
     #[error("a writer's secret has 3 to 100 bytes, choose another")]
     SecretLength,
@@ -221,7 +269,7 @@ pub enum Error {
         /// The table.
         table: LdbTable,
         /// How long it may take.
-        limit: std::time::Duration,
+        limit: Duration,
     },
     /// The sequence is not in the ledger.
     #[error("sequence {0} is not in the ledger, look at it with ctlstore ledger tail")]
@@ -246,6 +294,21 @@ impl Error {
         matches!(self, Error::Unavailable { .. } | Error::Contended { .. } | Error::Unsure { .. })
     }
 
+    /// Did it go wrong for a reason that has nothing to do with what was asked?
+    pub(crate) fn concerns_all(&self) -> bool {
+        matches!(
+            self,
+            Error::Unavailable { .. }
+                | Error::Unsure { .. }
+                | Error::NotMigrated
+                | Error::TooNew { .. }
+                | Error::Original
+                | Error::LedgerLock
+                | Error::Corrupt { .. }
+                | Error::Crashed(_)
+        )
+    }
+
     /// Does a schema change stand in the way, which ends by itself?
     #[must_use]
     pub fn is_busy(&self) -> bool {
@@ -266,6 +329,7 @@ impl Error {
             Error::FamilyNotFound(_)
                 | Error::TableNotFound(_)
                 | Error::WriterNotFound
+                | Error::WriterUnknown(_)
                 | Error::SeqNotFound(_)
         )
     }
@@ -279,6 +343,8 @@ impl Error {
                 | Error::ColumnExists { .. }
                 | Error::Foreign { .. }
                 | Error::WriterExists(_)
+                | Error::OwnedByObject { .. }
+                | Error::Retained { .. }
                 | Error::CookieConflict
                 | Error::SchemaMoved(_)
         )

@@ -1,12 +1,13 @@
 //! What a database did not do, in our words. Vendors' error numbers are known to the back ends only.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Whatever a driver said.
-pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
+/// Whatever a driver said. Shared, for what fails one commit fails all batches that were to be committed by it.
+pub(crate) type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 /// Why a statement failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Fault {
     /// It took too long. The connection is given up, for nobody knows what it does.
     #[error("no answer within {0:?}")]
@@ -38,6 +39,11 @@ pub enum Fault {
     /// Anything else that the database refused.
     #[error("the database refused")]
     Refused(#[source] Cause),
+}
+
+/// A driver's error, or words of our own.
+pub(crate) fn cause(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Cause {
+    Arc::from(error.into())
 }
 
 impl Fault {

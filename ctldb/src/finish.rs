@@ -183,6 +183,7 @@ impl Session {
             IntentKind::Drop => {
                 self.remove_record(ACTION, table).await?;
                 self.forget_limit(table).await?;
+                self.forget_size(table).await?;
             }
             IntentKind::Create => {}
             IntentKind::AddColumns(columns) => now.schema = widened(&now.schema, columns)?,
@@ -233,12 +234,6 @@ impl Session {
                 self.put_record(WITHDRAW, &now).await
             }
         }
-    }
-
-    async fn forget_limit(&mut self, table: &LdbTable) -> Result<(), Error> {
-        let sql = "DELETE FROM max_table_sizes WHERE family_name = ? AND table_name = ?";
-        let name = [table.family().as_str().into(), table.table().as_str().into()];
-        self.execute(ACTION, sql, &name).await.map(|_| ())
     }
 }
 

@@ -32,7 +32,7 @@ impl CtlDb {
     pub async fn new_history(&self, above: Seq, author: &Author) -> Result<History, Error> {
         let mut session = self.write_session().await?;
         let meta = session.begin_locked(Fence::Open).await?;
-        let result = session.branch(&meta, above).await;
+        let result = session.branch(&meta, above, author).await;
         let history = session.end(NEW_HISTORY, result).await?;
         tracing::warn!(
             %history, parent = %meta.history, parent_seq = %meta.last_seq(), %above,
@@ -54,7 +54,7 @@ impl CtlDb {
 }
 
 impl Session {
-    async fn branch(&mut self, meta: &Meta, above: Seq) -> Result<History, Error> {
+    async fn branch(&mut self, meta: &Meta, above: Seq, author: &Author) -> Result<History, Error> {
         const SQL: &str = "UPDATE ctlstore_meta SET history = ?, last_seq = ?, parent_history = ?, parent_seq = ?, parent_chain = ? WHERE id = 1";
         let history = History::Id(uuid::Uuid::new_v4());
         let parent = self.parent(meta).await?;
@@ -66,7 +66,31 @@ impl Session {
             parent.chain.as_bytes().as_slice().into(),
         ];
         self.execute(NEW_HISTORY, SQL, &params).await?;
+        self.record_branch(history, meta, above, author).await?;
         Ok(history)
+    }
+
+    /// A new history writes no entry, so who began it is not in `ctlstore_batches`.
+    async fn record_branch(
+        &mut self,
+        history: History,
+        meta: &Meta,
+        above: Seq,
+        author: &Author,
+    ) -> Result<(), Error> {
+        const SQL: &str = "INSERT INTO ctlstore_histories (history, began_at, last_before, next_after, principal, source_address, request_id, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        let Author { writer: _, principal, source_address, request_id, reason } = author;
+        let params = [
+            history.to_string().into(),
+            now().to_string().into(),
+            meta.last_seq().to_i64().into(),
+            above.max(meta.last_seq()).to_i64().into(),
+            cut(principal, 191).into(),
+            cut(source_address, 64).into(),
+            cut(request_id, 64).into(),
+            reason.as_deref().map(|reason| cut(reason, 1024)).into(),
+        ];
+        self.execute(NEW_HISTORY, SQL, &params).await.map(|_| ())
     }
 
     /// Which ledger the next history continues: this one, or, when nothing was written since it began, the one that it

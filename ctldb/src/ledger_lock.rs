@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use ledger::LdbTable;
 
+use crate::connection::{Outcome, Step};
 use crate::dialect::{Dialect, quoted};
 use crate::session::{Session, pause};
-use crate::{Error, Fence, Meta};
+use crate::{Error, Fence, Meta, meta};
 
 const ACTION: &str = "take the ledger lock";
 const LOCK: &str = "UPDATE locks SET clock = clock + 1 WHERE id = 'ledger'";
@@ -16,24 +17,40 @@ impl Session {
     /// Begins a transaction, takes the ledger lock as its first statement, and only then reads where the ledger stands
     /// and checks the fence. When it fails, no transaction is open.
     pub(crate) async fn begin_locked(&mut self, fence: Fence) -> Result<Meta, Error> {
-        self.lock_ledger(&[]).await?;
-        let meta = self.fenced(fence).await;
+        let meta = match self.lock_ledger(&[], &[Step::new(meta::select(), [])]).await {
+            Ok(outcomes) => self.meta_if(&outcomes, fence).await,
+            Err(Error::NotMigrated) => return Err(self.why_not_migrated().await),
+            Err(error) => return Err(error),
+        };
         if meta.is_err() {
             self.rollback().await;
         }
         meta
     }
 
-    /// Begins a transaction that has the ledger lock. When it fails, none is open.
+    async fn meta_if(&mut self, outcomes: &[Outcome], fence: Fence) -> Result<Meta, Error> {
+        let row = outcomes.first().and_then(|outcome| outcome.rows.first());
+        let meta = meta::checked(row.ok_or(Error::NotMigrated)?)?;
+        self.check_fence(&meta, fence).await?;
+        Ok(meta)
+    }
+
+    /// Begins a transaction that has the ledger lock, and reads under it. When it fails, none is open.
     ///
     /// An ALTER that waits for a reader makes everybody wait who comes after it; whoever would then hold the ledger lock
     /// already would stop all writers. So the right to write tables that are being altered is taken first. It reads
     /// nothing.
-    pub(crate) async fn lock_ledger(&mut self, altered: &[&LdbTable]) -> Result<(), Error> {
+    pub(crate) async fn lock_ledger(
+        &mut self,
+        altered: &[&LdbTable],
+        reads: &[Step],
+    ) -> Result<Vec<Outcome>, Error> {
+        let mut steps = vec![Step::new(LOCK, [])];
+        steps.extend_from_slice(reads);
         let deadline = self.deadline();
         loop {
-            match self.try_lock(altered).await {
-                Ok(()) => return Ok(()),
+            match self.try_lock(altered, &steps).await {
+                Ok(outcomes) => return Ok(outcomes),
                 Err(error) => {
                     self.rollback().await;
                     let patient = Instant::now() < deadline && !self.in_doubt();
@@ -46,14 +63,15 @@ impl Session {
         }
     }
 
-    async fn try_lock(&mut self, altered: &[&LdbTable]) -> Result<(), Error> {
+    async fn try_lock(
+        &mut self,
+        altered: &[&LdbTable],
+        steps: &[Step],
+    ) -> Result<Vec<Outcome>, Error> {
         let locked = match (self.dialect(), altered) {
-            (Dialect::Sqlite, _) | (Dialect::MySql, []) => {
-                let locked = self.begin_with(Some(LOCK)).await;
-                locked.map_err(|fault| Error::bookkeeping(ACTION, fault))?
-            }
+            (Dialect::Sqlite, _) | (Dialect::MySql, []) => self.begin_with(steps).await,
             (Dialect::MySql, altered) => {
-                let begun = self.begin_with(None).await;
+                let begun = self.begin_with(&[]).await;
                 begun.map_err(|fault| Error::statement("begin a transaction", fault))?;
                 for table in altered {
                     let sql = format!("SELECT 1 FROM {} WHERE 1 = 0 FOR UPDATE", quoted(table));
@@ -62,24 +80,30 @@ impl Session {
                         Error::statement("reserve a table that is being altered", fault)
                     })?;
                 }
-                self.execute(ACTION, LOCK, &[]).await?
+                self.script(steps).await
             }
         };
-        match locked {
-            0 => Err(Error::LedgerLock),
-            _ => Ok(()),
+        let mut outcomes = locked.map_err(|fault| Error::bookkeeping(ACTION, fault))?;
+        match outcomes.first() {
+            Some(Outcome { changed: 1.., .. }) => Ok(outcomes.split_off(1)),
+            Some(_) | None => Err(Error::LedgerLock),
         }
     }
 
     /// Where the ledger stands, if the fence still holds.
     pub(crate) async fn fenced(&mut self, fence: Fence) -> Result<Meta, Error> {
         let meta = self.meta().await?;
+        self.check_fence(&meta, fence).await?;
+        Ok(meta)
+    }
+
+    pub(crate) async fn check_fence(&mut self, meta: &Meta, fence: Fence) -> Result<(), Error> {
         match fence {
             Fence::Epoch(mine) if mine != meta.epoch => {
                 Err(Error::Deposed { mine, current: meta.epoch })
             }
-            Fence::Reign(mine) => self.still_reigns(mine).await.map(|()| meta),
-            Fence::Epoch(_) | Fence::Open => Ok(meta),
+            Fence::Reign(mine) => self.still_reigns(mine).await,
+            Fence::Epoch(_) | Fence::Open => Ok(()),
         }
     }
 }

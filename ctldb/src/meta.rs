@@ -87,8 +87,7 @@ impl CtlDb {
 
 impl Session {
     pub(crate) async fn meta(&mut self) -> Result<Meta, Error> {
-        let sql = format!("SELECT {} FROM ctlstore_meta WHERE id = 1", COLUMNS.join(", "));
-        let rows = match self.query(ACTION, &sql, &[]).await {
+        let rows = match self.query(ACTION, &select(), &[]).await {
             Err(Error::NotMigrated) => return Err(self.why_not_migrated().await),
             other => other?,
         };
@@ -102,6 +101,10 @@ impl Session {
             Err(error) => error,
         }
     }
+}
+
+pub(crate) fn select() -> String {
+    format!("SELECT {} FROM ctlstore_meta WHERE id = 1", COLUMNS.join(", "))
 }
 
 /// Reads the row, if it is one that we can work with.

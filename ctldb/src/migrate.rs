@@ -4,13 +4,13 @@
 //! `ctlstore_meta` is made first and its row is written last, so a migration that was cut off is told from a database
 //! of the original, and goes on where it was.
 
-use crate::bookkeeping::{Bookkeeping, META, ORIGINAL, OURS};
+use crate::bookkeeping::{Bookkeeping, META, ORIGINAL, OURS, SECOND};
 use crate::dialect::Dialect;
 use crate::session::Session;
 use crate::{CtlDb, Error};
 
 /// The schema version that this release makes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The oldest version whose release can work with what this release makes: a roll-back by one release is safe.
 pub const MIN_COMPATIBLE: u32 = 1;
 
@@ -35,7 +35,7 @@ pub enum Migrated {
 
 /// What each version adds to the one before; the first stands at index 0. A step is never changed once it was released.
 /// It is run as a whole and again after a crash, so it names tables, which are made where they are missing.
-const STEPS: [&[&[Bookkeeping]]; 1] = [&[&ORIGINAL, &OURS]];
+const STEPS: [&[&[Bookkeeping]]; 2] = [&[&ORIGINAL, &OURS], &[&SECOND]];
 
 const ACTION: &str = "migrate ctldb";
 
@@ -66,7 +66,7 @@ impl CtlDb {
             return session.migrate(collation).await;
         }
         // Where DDL can be part of a transaction, that keeps other processes out; there is no other lock between them.
-        let begun = session.begin_with(None).await;
+        let begun = session.begin_with(&[]).await;
         let result = match begun.map_err(|fault| Error::statement(ACTION, fault)) {
             Ok(_) => session.migrate(collation).await,
             Err(error) => Err(error),

@@ -15,7 +15,7 @@ const MAX_PARAMS: usize = 32_000;
 impl Session {
     /// Writes rows in their order. Upserts of one table that follow each other go together: each round trip is made under
     /// the lock for which all writers wait.
-    pub(crate) async fn write_rows(&mut self, mut changes: &[TableMutation]) -> Result<(), Error> {
+    pub(crate) async fn write_rows(&mut self, mut changes: &[&TableMutation]) -> Result<(), Error> {
         while let Some(TableMutation { schema, mutation }) = changes.first() {
             let (sql, count) = match mutation {
                 Mutation::Upsert(_) => {
@@ -25,7 +25,8 @@ impl Session {
                 Mutation::Delete(_) => (delete(schema), 1),
             };
             let (now, rest) = changes.split_at(count);
-            let params: Vec<SqlValue> = now.iter().flat_map(values).map(SqlValue::from).collect();
+            let params: Vec<SqlValue> =
+                now.iter().flat_map(|change| values(change)).map(SqlValue::from).collect();
             let written = self.run(&sql, &params).await;
             written.map_err(|fault| Error::statement("write a row", fault))?;
             self.pass("mutate: a row was written")?;
@@ -43,13 +44,14 @@ fn values(change: &TableMutation) -> &[Value] {
 }
 
 /// How many upserts of one table stand at the front, as many as one statement takes.
-fn upserts(changes: &[TableMutation]) -> usize {
+fn upserts(changes: &[&TableMutation]) -> usize {
     let Some(TableMutation { schema, .. }) = changes.first() else { return 0 };
     let most = (MAX_PARAMS / schema.columns().len().max(1)).clamp(1, CHUNK_ROWS);
     let mut bytes = 0;
-    let together = |change: &&TableMutation| {
+    let together = |change: &&&TableMutation| {
         bytes += values(change).iter().map(size).sum::<usize>();
-        let same = change.schema.table() == schema.table();
+        // With the same columns: of two batches one may have been checked before a change of the table.
+        let same = change.schema == *schema;
         same && matches!(change.mutation, Mutation::Upsert(_)) && bytes <= CHUNK_BYTES
     };
     changes.iter().take(most).take_while(together).count()

@@ -4,19 +4,21 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::TryStreamExt as _;
 use ledger::{MySqlUrl, Tls};
 use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions, MySqlRow, MySqlSslMode};
 use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, MySql as Driver, MySqlPool,
-    Row as _, Type, TypeInfo as _, ValueRef as _,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Executor as _, MySql as Driver,
+    MySqlPool, Row as _, Type, TypeInfo as _, ValueRef as _,
 };
 
-use crate::connection::{Backend, Connection, SqlRow, SqlValue};
+use crate::connection::{Backend, Connection, Outcome, SqlRow, SqlValue, Step};
 use crate::dialect::Dialect;
+use crate::fault::cause;
 use crate::mysql_fault::{fault, refused_to_connect};
-use crate::{Fault, Options};
+use crate::{Fault, Options, mysql_text};
 
 /// What every connection is set to, whatever the server's operator set for all. The server cuts one that froze inside its
 /// transaction after `wait_timeout`, and so frees the ledger lock.
@@ -116,7 +118,7 @@ impl MySql {
         let once = sqlx::MySqlConnection::connect_with(&self.connect);
         match tokio::time::timeout(Duration::from_millis(500), once).await {
             Ok(Err(error)) => refused_to_connect(error),
-            Ok(Ok(_)) | Err(_) => Fault::Away(sqlx::Error::PoolTimedOut.into()),
+            Ok(Ok(_)) | Err(_) => Fault::Away(cause(sqlx::Error::PoolTimedOut)),
         }
     }
 }
@@ -124,6 +126,22 @@ impl MySql {
 impl MySqlConnection {
     fn raw(&mut self) -> &mut sqlx::MySqlConnection {
         self.raw.as_mut().expect("BUG: only drop and release take the connection")
+    }
+
+    /// Several statements in one text, of which the server runs those before the first that fails.
+    async fn text(&mut self, sql: &str) -> Result<Vec<Outcome>, Fault> {
+        let mut results = self.raw().fetch_many(sqlx::raw_sql(AssertSqlSafe(sql)));
+        let (mut outcomes, mut rows) = (Vec::new(), Vec::new());
+        while let Some(result) = results.try_next().await.map_err(fault)? {
+            match result {
+                Either::Left(done) => {
+                    let rows = std::mem::take(&mut rows);
+                    outcomes.push(Outcome { changed: done.rows_affected(), rows });
+                }
+                Either::Right(row) => rows.push(sql_row(&row).map_err(fault)?),
+            }
+        }
+        Ok(outcomes)
     }
 
     /// Without parameters and without a prepared statement, which not every statement can be.
@@ -149,11 +167,7 @@ impl Connection for MySqlConnection {
 
     async fn query(&mut self, sql: &str, params: &[SqlValue]) -> Result<Vec<SqlRow>, Fault> {
         let rows = self.raw().fetch_all(bound(sql, params)).await.map_err(fault)?;
-        let read = |row: &MySqlRow| {
-            let values = (0..row.len()).map(|index| value(row, index));
-            values.collect::<Result<_, sqlx::Error>>().map(SqlRow)
-        };
-        let rows: Result<_, _> = rows.iter().map(read).collect();
+        let rows: Result<_, _> = rows.iter().map(sql_row).collect();
         rows.map_err(fault)
     }
 
@@ -161,16 +175,20 @@ impl Connection for MySqlConnection {
         self.raw().ping().await.map_err(fault)
     }
 
-    async fn begin_with(&mut self, first: Option<&'static str>) -> Result<u64, Fault> {
-        match first {
-            None => self.plain("START TRANSACTION").await,
-            // The answer counts the rows of all statements, and the first has none.
-            Some(first) => self.plain(&format!("START TRANSACTION; {first}")).await,
-        }
+    async fn script(&mut self, steps: &[Step]) -> Result<Vec<Outcome>, Fault> {
+        self.text(&mysql_text::joined(None, steps, None)).await
     }
 
-    async fn commit(&mut self) -> Result<(), Fault> {
-        self.plain("COMMIT").await.map(|_| ())
+    async fn begin_with(&mut self, steps: &[Step]) -> Result<Vec<Outcome>, Fault> {
+        let text = mysql_text::joined(Some("START TRANSACTION"), steps, None);
+        let mut outcomes = self.text(&text).await?;
+        outcomes.remove(0);
+        Ok(outcomes)
+    }
+
+    async fn commit_with(&mut self, steps: &[Step]) -> Result<(), Fault> {
+        let text = mysql_text::joined(None, steps, Some("COMMIT"));
+        self.text(&text).await.map(|_| ())
     }
 
     async fn rollback(&mut self) -> Result<(), Fault> {
@@ -215,6 +233,10 @@ fn bound(sql: &str, params: &[SqlValue]) -> Query<'static, Driver, MySqlArgument
         SqlValue::Text(text) => query.bind(text.clone()),
         SqlValue::Bytes(bytes) => query.bind(bytes.clone()),
     })
+}
+
+fn sql_row(row: &MySqlRow) -> Result<SqlRow, sqlx::Error> {
+    (0..row.len()).map(|index| value(row, index)).collect::<Result<_, _>>().map(SqlRow)
 }
 
 fn value(row: &MySqlRow, index: usize) -> Result<SqlValue, sqlx::Error> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::CrashPoints;
+use crate::{CrashPoints, Limits};
 
 /// Settings of a [`CtlDb`](crate::CtlDb).
 #[derive(Debug, Clone)]
@@ -20,6 +20,9 @@ pub struct Options {
     /// Waiting for the ledger lock, over all tries. Longer than it takes the server to cut a writer that froze inside its
     /// transaction (10 s).
     pub patience: Duration,
+    /// What writers and tables without limits of their own are held to. `None`: no limit holds, theirs neither, for those
+    /// who write on nobody's behalf.
+    pub limits: Option<Limits>,
     /// For tests.
     pub crash: CrashPoints,
 }
@@ -33,6 +36,7 @@ impl Default for Options {
             ddl_timeout: Duration::from_secs(3600),
             clear_timeout: Duration::from_secs(5),
             patience: Duration::from_secs(20),
+            limits: None,
             crash: CrashPoints::default(),
         }
     }

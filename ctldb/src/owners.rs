@@ -1,9 +1,11 @@
 //! Who owns a table: claimed and released in the registry. What follows from it is decided elsewhere.
 
+use std::fmt;
+
 use ledger::LdbTable;
 
 use crate::session::Session;
-use crate::{CtlDb, Error, Fence, Owner, OwnerId, TableRecord};
+use crate::{CtlDb, Deletion, Error, Fence, Owner, OwnerId, TableRecord};
 
 const ACTION: &str = "change the owners of a table";
 
@@ -50,6 +52,49 @@ impl CtlDb {
             }
         };
         session.end(ACTION, result).await
+    }
+}
+
+impl TableRecord {
+    /// The object that owns the table, if one does. What an object declares is changed there and nowhere else.
+    #[must_use]
+    pub fn object(&self) -> Option<&Owner> {
+        self.owners.iter().find(|owner| owner.id != OwnerId::Executive)
+    }
+
+    /// May this owner change its columns and its limit?
+    pub(crate) fn may_be_changed(&self, by: &OwnerId) -> Result<(), Error> {
+        match (by, self.object()) {
+            (OwnerId::Executive, Some(object)) => Err(Error::OwnedByObject {
+                table: self.schema.table().clone(),
+                owner: object.id.clone(),
+            }),
+            (OwnerId::Executive, None) | (OwnerId::Object { .. }, _) => Ok(()),
+        }
+    }
+
+    /// May this owner delete all its rows? An object that says Retain is asked first.
+    pub(crate) fn may_lose_rows(&self, by: &OwnerId) -> Result<(), Error> {
+        let retains =
+            |owner: &&Owner| owner.id != OwnerId::Executive && owner.deletion == Deletion::Retain;
+        match (by, self.owners.iter().find(retains)) {
+            (OwnerId::Executive, Some(object)) => Err(Error::Retained {
+                table: self.schema.table().clone(),
+                owner: object.id.clone(),
+            }),
+            (OwnerId::Executive, None) | (OwnerId::Object { .. }, _) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for OwnerId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OwnerId::Executive => out.write_str("the executive"),
+            OwnerId::Object { cluster, namespace, name } => {
+                write!(out, "CtlTable {namespace}/{name} of cluster {cluster}")
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
+use crate::fault::cause;
 use crate::session::Session;
 use crate::{CtlDb, Error, Fault, Options};
 
@@ -61,7 +62,7 @@ impl CtlDb {
             Ok(Ok(permit)) => Ok(Turn::Writer { _permit: permit }),
             Ok(Err(_)) | Err(_) => {
                 let busy = "the writers before this one in this process did not get on";
-                let source = Fault::Contention(busy.into());
+                let source = Fault::Contention(cause(busy));
                 Err(Error::Contended { action: "queue for the ledger lock", source })
             }
         }
@@ -74,7 +75,7 @@ impl CtlDb {
             Ok(guard) => Ok(Turn::Schema { _guard: guard }),
             Err(_) => {
                 let busy = "this process is changing another table";
-                Err(Error::Contended { action, source: Fault::Contention(busy.into()) })
+                Err(Error::Contended { action, source: Fault::Contention(cause(busy)) })
             }
         }
     }

@@ -41,7 +41,7 @@ impl Session {
     }
 }
 
-fn read(row: &SqlRow) -> Result<Entry, Error> {
+pub(crate) fn read(row: &SqlRow) -> Result<Entry, Error> {
     let seq = meta::seq(row.int(0)?)?;
     let leader_ts = row.optional(1, SqlRow::text)?.map(|text| {
         text.parse().map_err(|error: ledger::LeaderTsError| Error::Corrupt {

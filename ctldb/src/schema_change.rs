@@ -7,13 +7,17 @@ use ledger::{Column, LdbTable, Mark, Refusal, Statement, TableSchema};
 use crate::append::Rendered;
 use crate::dialect::{Dialect, quoted};
 use crate::session::Session;
-use crate::{Author, CtlDb, Error, Fence, Intent, IntentKind, Live, Meta, Owner, TableRecord};
+use crate::{
+    Author, CtlDb, Error, Fence, Intent, IntentKind, Live, Meta, Owner, OwnerId, TableRecord,
+};
 
 /// A change of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaChange {
     /// The table.
     pub table: LdbTable,
+    /// On whose behalf. The executive may not change what an object owns.
+    pub by: OwnerId,
     /// What to do.
     pub kind: SchemaChangeKind,
 }
@@ -85,19 +89,20 @@ impl CtlDb {
     /// Deletes all rows of a table.
     ///
     /// # Errors
-    /// ctldb is away or not migrated, the fence no longer holds, or the table is unknown or being changed.
+    /// ctldb is away or not migrated, the fence no longer holds, or the table is unknown, being changed or retained.
     /// [`Error::TooLargeToClear`]: it took so long that other writers would have failed; all rows are still there.
     pub async fn clear_table(
         &self,
         table: &LdbTable,
+        by: &OwnerId,
         author: &Author,
         fence: Fence,
     ) -> Result<Applied, Error> {
         let mut session = self.write_session().await?;
         let settled = session.settled(table).await;
-        settled?;
+        settled?.may_lose_rows(by)?;
         let meta = session.begin_locked(fence).await?;
-        let result = session.clear(&meta, table, author).await;
+        let result = session.clear(&meta, table, by, author).await;
         session.end(CLEAR, result).await
     }
 }
@@ -134,6 +139,7 @@ impl Session {
                 if columns.is_empty() {
                     return Ok(None);
                 }
+                record.may_be_changed(&change.by)?;
                 widened(&record.schema, columns)?;
                 (record, IntentKind::AddColumns(columns.clone()))
             }
@@ -141,6 +147,8 @@ impl Session {
                 return Err(Error::SchemaMoved(table.clone()));
             }
             (SchemaChangeKind::Drop | SchemaChangeKind::DropOwnedBy(_), Some(record)) => {
+                record.may_lose_rows(&change.by)?;
+                record.may_be_changed(&change.by)?;
                 (record, IntentKind::Drop)
             }
         };
@@ -193,19 +201,22 @@ impl Session {
         &mut self,
         meta: &Meta,
         table: &LdbTable,
+        by: &OwnerId,
         author: &Author,
     ) -> Result<Applied, Error> {
         let record = self.settled(table).await?;
-        self.delete_rows(table).await?;
+        record.may_lose_rows(by)?;
+        let deleted = self.delete_rows(table).await?;
         self.pass("clear: the rows are gone")?;
-        let rendered = Rendered::new(table, &[Statement::ClearTable(table.clone())])?;
+        let mut rendered = Rendered::new(table, &[Statement::ClearTable(table.clone())])?;
+        rendered.deletes = i64::try_from(deleted).unwrap_or(i64::MAX);
         let appended = self.append(meta, &rendered, author).await?;
         Ok(Applied { mark: appended.mark(), schema_seq: record.schema_seq })
     }
 
     /// All writers wait meanwhile, so it ends when its time is over. A server does not end a statement because nobody waits
     /// for it any more; so there it goes by pieces.
-    async fn delete_rows(&mut self, table: &LdbTable) -> Result<(), Error> {
+    async fn delete_rows(&mut self, table: &LdbTable) -> Result<u64, Error> {
         const PIECE: u64 = 5_000;
         let limit = self.options().clear_timeout;
         let start = Instant::now();
@@ -213,10 +224,13 @@ impl Session {
             Dialect::MySql => (format!("DELETE FROM {} LIMIT {PIECE}", quoted(table)), PIECE),
             Dialect::Sqlite => (format!("DELETE FROM {}", quoted(table)), u64::MAX),
         };
+        let mut all = 0;
         loop {
             let deleted = self.run(&sql, &[]).await;
-            if deleted.map_err(|fault| Error::statement(CLEAR, fault))? < piece {
-                return Ok(());
+            let deleted = deleted.map_err(|fault| Error::statement(CLEAR, fault))?;
+            all += deleted;
+            if deleted < piece {
+                return Ok(all);
             }
             if start.elapsed() > limit {
                 return Err(Error::TooLargeToClear { table: table.clone(), limit });

@@ -1,5 +1,6 @@
 //! The one lock under which tables are made, changed and dropped. It belongs to a connection and ends with it.
 
+use crate::fault::cause;
 use crate::session::Session;
 use crate::{CtlDb, Error, Fault};
 
@@ -12,7 +13,7 @@ impl CtlDb {
             Ok(true) => Ok(session),
             Ok(false) => {
                 let busy = "another connection holds the schema lock and is changing a table";
-                Err(Error::Contended { action, source: Fault::Contention(busy.into()) })
+                Err(Error::Contended { action, source: Fault::Contention(cause(busy)) })
             }
             Err(fault) => Err(Error::statement(action, fault)),
         }

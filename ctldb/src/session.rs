@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::connection::{Connection, SqlRow, SqlValue};
+use crate::connection::{Connection, Outcome, SqlRow, SqlValue, Step};
 use crate::dialect::Dialect;
+use crate::fault::cause;
 use crate::queue::Turn;
 use crate::{Error, Fault, Options};
 
@@ -124,12 +125,20 @@ impl Session {
         self.end_call(answer)
     }
 
-    /// Begins a transaction with a first statement, which is the one that takes the ledger lock, except where there is no
-    /// ledger yet. After a failure, roll back.
-    pub(crate) async fn begin_with(&mut self, first: Option<&'static str>) -> Result<u64, Fault> {
+    /// Runs statements on our own tables, in one round trip.
+    pub(crate) async fn script(&mut self, steps: &[Step]) -> Result<Vec<Outcome>, Fault> {
         let limit = self.options.statement_timeout;
         let connection = self.begin_call()?;
-        let answer = within(limit, connection.begin_with(first)).await;
+        let answer = within(limit, connection.script(steps)).await;
+        self.end_call(answer)
+    }
+
+    /// Begins a transaction with its first statements, of which the first takes the ledger lock, except where there is no
+    /// ledger yet. After a failure, roll back.
+    pub(crate) async fn begin_with(&mut self, steps: &[Step]) -> Result<Vec<Outcome>, Fault> {
+        let limit = self.options.statement_timeout;
+        let connection = self.begin_call()?;
+        let answer = within(limit, connection.begin_with(steps)).await;
         self.in_transaction = true;
         self.end_call(answer)
     }
@@ -140,13 +149,26 @@ impl Session {
         action: &'static str,
         result: Result<T, Error>,
     ) -> Result<T, Error> {
+        self.end_with(action, result.map(|value| (value, Vec::new()))).await
+    }
+
+    /// The same with last statements, which go with the commit.
+    pub(crate) async fn end_with<T>(
+        &mut self,
+        action: &'static str,
+        result: Result<(T, Vec<Step>), Error>,
+    ) -> Result<T, Error> {
         let result = result.and_then(|value| self.pass("before the commit").map(|()| value));
         match result {
-            Ok(value) => {
-                self.commit().await.map_err(|fault| match fault {
-                    fault if fault.breaks_connection() => Error::Unsure { action, source: fault },
-                    fault => Error::statement(action, fault),
-                })?;
+            Ok((value, steps)) => {
+                if let Err(fault) = self.commit(&steps).await {
+                    self.rollback().await;
+                    return Err(match fault {
+                        source if source.breaks_connection() => Error::Unsure { action, source },
+                        source @ Fault::Duplicate(_) => Error::LedgerTaken { source },
+                        fault => Error::statement(action, fault),
+                    });
+                }
                 self.pass("after the commit").map(|()| value)
             }
             Err(Error::Crashed(point)) => {
@@ -160,10 +182,10 @@ impl Session {
         }
     }
 
-    async fn commit(&mut self) -> Result<(), Fault> {
+    async fn commit(&mut self, steps: &[Step]) -> Result<(), Fault> {
         let limit = self.options.statement_timeout;
         let connection = self.begin_call()?;
-        let answer = within(limit, connection.commit()).await;
+        let answer = within(limit, connection.commit_with(steps)).await;
         // Refused, it is still open; what holds it then is closed.
         self.in_transaction = answer.is_err();
         self.end_call(answer)
@@ -185,7 +207,7 @@ impl Session {
     /// transaction would commit what the last one left.
     fn begin_call(&mut self) -> Result<&mut Box<dyn Connection>, Fault> {
         if self.in_doubt {
-            return Err(Fault::Away("an earlier call on this connection did not end well".into()));
+            return Err(Fault::Away(cause("an earlier call on this connection did not end well")));
         }
         self.in_doubt = true;
         Ok(self.connection.as_mut().expect(GONE))

@@ -11,9 +11,9 @@ use rusqlite::{ErrorCode, OpenFlags, ffi};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::connection::{Backend, Connection, SqlRow, SqlValue};
+use crate::connection::{Backend, Connection, Outcome, SqlRow, SqlValue, Step};
 use crate::dialect::Dialect;
-use crate::fault::Cause;
+use crate::fault::cause;
 use crate::{Fault, Options};
 
 /// Writers of other processes are waited for this long; ours queue in [`Shared::writer`], which is fair.
@@ -68,17 +68,17 @@ impl Backend for Sqlite {
         let permit = timeout(limit, Arc::clone(&shared.permits).acquire_owned()).await;
         let permit = permit
             .map_err(|_| Fault::Timeout(limit))?
-            .map_err(|error| Fault::Away(error.into()))?;
+            .map_err(|error| Fault::Away(cause(error)))?;
         let idle = shared.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let raw = match idle {
             Some(raw) => raw,
             None => {
                 let path = shared.path.clone();
                 let opened = tokio::task::spawn_blocking(move || open(&path)).await;
-                opened.map_err(|error| Fault::Away(error.into()))?.map_err(|error| {
+                opened.map_err(|error| Fault::Away(cause(error)))?.map_err(|error| {
                     match fault(error) {
                         busy @ Fault::Contention(_) => busy,
-                        other => Fault::Away(other.into()),
+                        other => Fault::Away(cause(other)),
                     }
                 })?
             }
@@ -118,12 +118,12 @@ impl SqliteConnection {
         &mut self,
         work: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
-        let raw = self.raw.take().ok_or_else(|| Fault::Away("a call was given up".into()))?;
+        let raw = self.raw.take().ok_or_else(|| Fault::Away(cause("a call was given up")))?;
         let done = tokio::task::spawn_blocking(move || {
             let result = work(&raw);
             (raw, result)
         });
-        let (raw, result) = done.await.map_err(|error| Fault::Away(error.into()))?;
+        let (raw, result) = done.await.map_err(|error| Fault::Away(cause(error)))?;
         self.raw = Some(raw);
         result.map_err(fault)
     }
@@ -136,49 +136,45 @@ impl Connection for SqliteConnection {
     }
 
     async fn execute(&mut self, sql: &str, params: &[SqlValue]) -> Result<u64, Fault> {
-        let (sql, params) = (sql.to_owned(), bound(params));
-        self.call(move |raw| {
-            let mut statement = raw.prepare_cached(&sql)?;
-            let changed = statement.execute(rusqlite::params_from_iter(params))?;
-            Ok(u64::try_from(changed).unwrap_or(u64::MAX))
-        })
-        .await
+        let step = [Step::new(sql, params)];
+        let outcomes = self.script(&step).await?;
+        Ok(outcomes.first().map_or(0, |outcome| outcome.changed))
     }
 
     async fn query(&mut self, sql: &str, params: &[SqlValue]) -> Result<Vec<SqlRow>, Fault> {
-        let (sql, params) = (sql.to_owned(), bound(params));
-        self.call(move |raw| {
-            let mut statement = raw.prepare_cached(&sql)?;
-            let width = statement.column_count();
-            let mut rows = statement.query(rusqlite::params_from_iter(params))?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                let values = (0..width).map(|index| Ok(value(row.get_ref(index)?)));
-                found.push(SqlRow(values.collect::<rusqlite::Result<_>>()?));
-            }
-            Ok(found)
-        })
-        .await
+        let step = [Step::new(sql, params)];
+        let outcomes = self.script(&step).await?;
+        Ok(outcomes.into_iter().next().map(|outcome| outcome.rows).unwrap_or_default())
     }
 
     async fn ping(&mut self) -> Result<(), Fault> {
         Ok(())
     }
 
-    async fn begin_with(&mut self, first: Option<&'static str>) -> Result<u64, Fault> {
+    async fn script(&mut self, steps: &[Step]) -> Result<Vec<Outcome>, Fault> {
+        let steps = steps.to_vec();
+        self.call(move |raw| run_all(raw, steps)).await
+    }
+
+    async fn begin_with(&mut self, steps: &[Step]) -> Result<Vec<Outcome>, Fault> {
         // A turn that a failed call left with us would keep us waiting for ourselves.
         self.writing = None;
         self.writing = Some(Arc::clone(&self.shared.writer).lock_owned().await);
+        let steps = steps.to_vec();
         let begin = move |raw: &rusqlite::Connection| {
             raw.execute_batch("BEGIN IMMEDIATE")?;
-            first.map_or(Ok(0), |first| raw.prepare_cached(first)?.execute([]))
+            run_all(raw, steps)
         };
-        let changed = self.call(begin).await?;
-        Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+        self.call(begin).await
     }
 
-    async fn commit(&mut self) -> Result<(), Fault> {
-        self.call(|raw| raw.execute_batch("COMMIT")).await?;
+    async fn commit_with(&mut self, steps: &[Step]) -> Result<(), Fault> {
+        let steps = steps.to_vec();
+        let commit = move |raw: &rusqlite::Connection| {
+            run_all(raw, steps)?;
+            raw.execute_batch("COMMIT")
+        };
+        self.call(commit).await?;
         self.writing = None;
         Ok(())
     }
@@ -224,15 +220,35 @@ impl Drop for SqliteConnection {
     }
 }
 
-fn bound(params: &[SqlValue]) -> Vec<Value> {
-    let bind = |param: &SqlValue| match param {
+fn run_all(raw: &rusqlite::Connection, steps: Vec<Step>) -> rusqlite::Result<Vec<Outcome>> {
+    steps.into_iter().map(|step| run_one(raw, step)).collect()
+}
+
+fn run_one(raw: &rusqlite::Connection, Step { sql, params }: Step) -> rusqlite::Result<Outcome> {
+    let mut statement = raw.prepare_cached(&sql)?;
+    let params = rusqlite::params_from_iter(params.into_iter().map(bound));
+    let width = statement.column_count();
+    if width == 0 {
+        let changed = u64::try_from(statement.execute(params)?).unwrap_or(u64::MAX);
+        return Ok(Outcome { changed, rows: Vec::new() });
+    }
+    let mut found = statement.query(params)?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let values = (0..width).map(|index| Ok(value(row.get_ref(index)?)));
+        rows.push(SqlRow(values.collect::<rusqlite::Result<_>>()?));
+    }
+    Ok(Outcome { changed: 0, rows })
+}
+
+fn bound(param: SqlValue) -> Value {
+    match param {
         SqlValue::Null => Value::Null,
-        SqlValue::Int(int) => Value::Integer(*int),
-        SqlValue::Real(real) => Value::Real(*real),
-        SqlValue::Text(text) => Value::Text(text.clone()),
-        SqlValue::Bytes(bytes) => Value::Blob(bytes.clone()),
-    };
-    params.iter().map(bind).collect()
+        SqlValue::Int(int) => Value::Integer(int),
+        SqlValue::Real(real) => Value::Real(real),
+        SqlValue::Text(text) => Value::Text(text),
+        SqlValue::Bytes(bytes) => Value::Blob(bytes),
+    }
 }
 
 fn value(value: ValueRef<'_>) -> SqlValue {
@@ -255,13 +271,13 @@ enum Kind {
 
 fn fault(error: rusqlite::Error) -> Fault {
     let kind = fault_kind(&error);
-    let cause: Cause = error.into();
+    let why = cause(error);
     match kind {
-        Kind::Away => Fault::Away(cause),
-        Kind::Contention => Fault::Contention(cause),
-        Kind::NoSuchTable => Fault::NoSuchTable(cause),
-        Kind::Duplicate => Fault::Duplicate(cause),
-        Kind::Refused => Fault::Refused(cause),
+        Kind::Away => Fault::Away(why),
+        Kind::Contention => Fault::Contention(why),
+        Kind::NoSuchTable => Fault::NoSuchTable(why),
+        Kind::Duplicate => Fault::Duplicate(why),
+        Kind::Refused => Fault::Refused(why),
     }
 }
 

@@ -36,6 +36,7 @@ const INITIAL_COOKIE: [u8; 32] = [
 
 const ACTION: &str = "look up a writer";
 const REGISTER: &str = "register a writer";
+const BIND: &str = "bind a writer to families";
 const SET_COOKIE: &str = "set a writer's cookie";
 
 impl CtlDb {
@@ -53,6 +54,32 @@ impl CtlDb {
         session.begin_locked(Fence::Open).await?;
         let result = session.register(writer, secret).await;
         session.end(REGISTER, result).await
+    }
+
+    /// Binds a writer to the only families that it may write, or, with none given, frees it to write all.
+    ///
+    /// # Errors
+    /// ctldb is away or not migrated, or there is no such writer.
+    pub async fn bind_writer(
+        &self,
+        writer: &WriterName,
+        families: Option<Vec<FamilyName>>,
+    ) -> Result<(), Error> {
+        let mut session = self.write_session().await?;
+        session.begin_locked(Fence::Open).await?;
+        let result = session.bind(writer, families).await;
+        session.end(BIND, result).await
+    }
+
+    /// The only families that a writer may write; none when it may write all.
+    ///
+    /// # Errors
+    /// ctldb is away or not migrated, or there is no such writer.
+    pub async fn writer_families(
+        &self,
+        writer: &WriterName,
+    ) -> Result<Option<Vec<FamilyName>>, Error> {
+        self.session().await?.known_writer(writer).await
     }
 
     /// The writer's cookie.
@@ -119,6 +146,35 @@ impl Session {
         Ok(Created::New)
     }
 
+    /// The families that a writer is bound to, if there is such a writer.
+    pub(crate) async fn known_writer(
+        &mut self,
+        writer: &WriterName,
+    ) -> Result<Option<Vec<FamilyName>>, Error> {
+        let sql = "SELECT m.writer, w.families_json FROM mutators m LEFT JOIN ctlstore_writers w ON w.writer = m.writer WHERE m.writer = ?";
+        let rows = self.query(ACTION, sql, &[writer.as_str().into()]).await?;
+        let row = rows.first().ok_or_else(|| Error::WriterUnknown(writer.clone()))?;
+        families(row, 1, writer)
+    }
+
+    async fn bind(
+        &mut self,
+        writer: &WriterName,
+        families: Option<Vec<FamilyName>>,
+    ) -> Result<(), Error> {
+        self.known_writer(writer).await?;
+        let json = families.as_ref().map(serde_json::to_string).transpose();
+        let json = json.map_err(|error| Error::Corrupt { what: error.to_string() })?;
+        let params = [json.into(), writer.as_str().into()];
+        let sql = "UPDATE ctlstore_writers SET families_json = ? WHERE writer = ?";
+        if self.execute(BIND, sql, &params).await? == 0 {
+            // One of the original's, which has not written since.
+            let sql = "INSERT INTO ctlstore_writers (families_json, writer) VALUES (?, ?)";
+            self.execute(BIND, sql, &params).await?;
+        }
+        Ok(())
+    }
+
     async fn overwrite_cookie(&mut self, who: &Credentials, cookie: &[u8]) -> Result<(), Error> {
         let writer = || who.writer.as_str().into();
         let sql = "UPDATE mutators SET cookie = ?, clock = clock + 1 WHERE writer = ?";
@@ -130,6 +186,19 @@ impl Session {
     }
 }
 
+fn families(
+    row: &SqlRow,
+    index: usize,
+    writer: &WriterName,
+) -> Result<Option<Vec<FamilyName>>, Error> {
+    let families = row.optional(index, SqlRow::text)?.map(|text| {
+        serde_json::from_str(text).map_err(|error| Error::Corrupt {
+            what: format!("families of writer {:?}: {error}", writer.as_str()),
+        })
+    });
+    families.transpose()
+}
+
 impl Writer {
     /// Reads the row, if it is the writer's that it says it is; there is none when all is NULL.
     pub(crate) fn read(row: &SqlRow, who: &Credentials) -> Result<Self, Error> {
@@ -137,15 +206,10 @@ impl Writer {
         if !who.secret.matches(secret) {
             return Err(Error::WriterNotFound);
         }
-        let families = row.optional(2, SqlRow::text)?.map(|text| {
-            serde_json::from_str(text).map_err(|error| Error::Corrupt {
-                what: format!("families of writer {:?}: {error}", who.writer.as_str()),
-            })
-        });
         let last_seq = row.optional(4, SqlRow::int)?.map(meta::seq);
         Ok(Self {
             cookie: row.bytes(1)?.to_vec(),
-            families: families.transpose()?,
+            families: families(row, 2, &who.writer)?,
             last_digest: row.optional(3, SqlRow::bytes)?.map(<[u8]>::to_vec),
             last_seq: last_seq.transpose()?,
             is_ours: row.optional(5, SqlRow::text)?.is_some(),

@@ -43,7 +43,8 @@ impl Writer {
         self.ctldb.create_family(schema.table().family(), Fence::Open).await.unwrap();
         let owner = Owner { id: OwnerId::Executive, deletion: Deletion::Retain };
         let kind = SchemaChangeKind::Create { schema: schema.clone(), owner };
-        let change = SchemaChange { table: schema.table().clone(), kind };
+        let by = OwnerId::Executive;
+        let change = SchemaChange { table: schema.table().clone(), by, kind };
         self.ctldb.change_schema(&change, &self.author, Fence::Open).await.unwrap();
     }
 

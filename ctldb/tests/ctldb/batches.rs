@@ -188,8 +188,10 @@ async fn a_table_being_made_or_dropped_is_busy_before_the_lock(place: &Place) ->
         let error = ctldb.mutate(&batch(vec![item(&items, "a", 1)])).await.unwrap_err();
         assert!(matches!(error, Error::SchemaBusy { .. }), "{error}");
         assert!(error.is_busy());
-        let error =
-            ctldb.clear_table(items.table(), &author(), ctldb::Fence::Open).await.unwrap_err();
+        let error = ctldb
+            .clear_table(items.table(), &ctldb::OwnerId::Executive, &author(), ctldb::Fence::Open)
+            .await
+            .unwrap_err();
         assert!(error.is_busy(), "{error}");
         assert_eq!(place.lock_clock().await?, clock);
     }

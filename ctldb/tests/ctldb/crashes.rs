@@ -37,9 +37,10 @@ impl Operation {
             }
             Operation::Drop => change(ctldb, &drop_table(items().table())).await.map(|_| ()),
             Operation::Mutate => ctldb.mutate(&checked_batch()).await.map(|_| ()),
-            Operation::Clear => {
-                ctldb.clear_table(items().table(), &author(), Fence::Open).await.map(|_| ())
-            }
+            Operation::Clear => ctldb
+                .clear_table(items().table(), &ctldb::OwnerId::Executive, &author(), Fence::Open)
+                .await
+                .map(|_| ()),
         }
     }
 

@@ -42,7 +42,9 @@ async fn a_table_that_was_claimed_meanwhile_is_not_dropped(place: &Place) -> Res
         OwnerId::Object { cluster: "there".into(), namespace: "n".into(), name: "t".into() };
     let claim = Owner { id: rival.clone(), deletion: Deletion::Retain };
     ctldb.claim(table, &claim, fence).await?;
-    let drop = SchemaChange { table: table.clone(), kind: SchemaChangeKind::DropOwnedBy(seen) };
+    let by = seen[0].id.clone();
+    let kind = SchemaChangeKind::DropOwnedBy(seen);
+    let drop = SchemaChange { table: table.clone(), by, kind };
     let error = ctldb.change_schema(&drop, &author(), fence).await.unwrap_err();
     assert!(matches!(&error, Error::SchemaMoved(moved) if moved == table), "{error}");
     assert!(ctldb.table(table).await?.unwrap().intent.is_none());
@@ -69,8 +71,8 @@ async fn every_fenced_operation_refuses_the_deposed(place: &Place) -> Result<()>
         ctldb.finish_intents(old).await.unwrap_err(),
         ctldb.claim(table, &owner(), old).await.unwrap_err(),
         ctldb.release(table, &OwnerId::Executive, old).await.unwrap_err(),
-        ctldb.set_table_limit(table, None, old).await.unwrap_err(),
-        ctldb.clear_table(table, &author(), old).await.unwrap_err(),
+        ctldb.set_table_limit(table, None, &ctldb::OwnerId::Executive, old).await.unwrap_err(),
+        ctldb.clear_table(table, &ctldb::OwnerId::Executive, &author(), old).await.unwrap_err(),
     ] {
         assert!(matches!(error, Error::Deposed { .. }), "{error}");
         assert!(error.is_deposed());

@@ -116,7 +116,14 @@ async fn settings_of_the_server_do_not_reach_us() -> Result<()> {
     }
     assert_eq!(ctldb.tables(None).await?.len(), 4);
     ctldb.mutate(&batch(vec![item(&items, "a", 1), item(&items, "b", 2)])).await?;
-    ctldb.clear_table(items.table(), &crate::shape::author(), ctldb::Fence::Open).await?;
+    ctldb
+        .clear_table(
+            items.table(),
+            &ctldb::OwnerId::Executive,
+            &crate::shape::author(),
+            ctldb::Fence::Open,
+        )
+        .await?;
     assert_eq!(place.number("SELECT COUNT(*) FROM shop___items").await?, 0);
     ctldb.verify().await?;
     Ok(())
@@ -176,7 +183,14 @@ async fn a_table_too_large_to_clear_at_once_stays_as_it_was() -> Result<()> {
     let ctldb = place.migrated().await?;
     let items = shop(&ctldb).await?;
     let clear = async |ctldb: &CtlDb| {
-        ctldb.clear_table(items.table(), &crate::shape::author(), ctldb::Fence::Open).await
+        ctldb
+            .clear_table(
+                items.table(),
+                &ctldb::OwnerId::Executive,
+                &crate::shape::author(),
+                ctldb::Fence::Open,
+            )
+            .await
     };
     for part in 0..6 {
         let rows = (0..1000).map(|row| item(&items, &format!("{part}/{row}"), row)).collect();

@@ -179,7 +179,9 @@ async fn a_dropped_table_is_gone_and_can_be_made_again(place: &Place) -> Result<
     let ctldb = place.migrated().await?;
     let items = shop(&ctldb).await?;
     let limit = SizeLimit { max_bytes: 10, warn_bytes: 5 };
-    ctldb.set_table_limit(items.table(), Some(limit), Fence::Open).await?;
+    ctldb
+        .set_table_limit(items.table(), Some(limit), &ctldb::OwnerId::Executive, Fence::Open)
+        .await?;
     ctldb.mutate(&batch(vec![item(&items, "a", 1)])).await?;
     change(&ctldb, &drop_table(items.table())).await?;
     assert_eq!(ctldb.table(items.table()).await?, None);
@@ -226,14 +228,19 @@ async fn a_table_has_a_size_limit_or_none(place: &Place) -> Result<()> {
     assert_eq!(ctldb.table_limit(items.table()).await?, None);
     for max_bytes in [100, u64::MAX] {
         let limit = SizeLimit { max_bytes, warn_bytes: 50 };
-        ctldb.set_table_limit(items.table(), Some(limit), Fence::Open).await?;
+        ctldb
+            .set_table_limit(items.table(), Some(limit), &ctldb::OwnerId::Executive, Fence::Open)
+            .await?;
         let kept = SizeLimit { max_bytes: max_bytes.min(i64::MAX.unsigned_abs()), warn_bytes: 50 };
         assert_eq!(ctldb.table_limit(items.table()).await?, Some(kept));
     }
-    ctldb.set_table_limit(items.table(), None, Fence::Open).await?;
+    ctldb.set_table_limit(items.table(), None, &ctldb::OwnerId::Executive, Fence::Open).await?;
     assert_eq!(ctldb.table_limit(items.table()).await?, None);
     let none = table("shop___none");
-    let error = ctldb.set_table_limit(&none, None, Fence::Open).await.unwrap_err();
+    let error = ctldb
+        .set_table_limit(&none, None, &ctldb::OwnerId::Executive, Fence::Open)
+        .await
+        .unwrap_err();
     assert!(error.is_not_found());
     Ok(())
 }
@@ -242,12 +249,17 @@ async fn a_table_is_cleared(place: &Place) -> Result<()> {
     let ctldb = place.migrated().await?;
     let items = shop(&ctldb).await?;
     ctldb.mutate(&batch(vec![item(&items, "a", 1), item(&items, "b", 2)])).await?;
-    let applied = ctldb.clear_table(items.table(), &author(), Fence::Open).await?;
+    let applied = ctldb
+        .clear_table(items.table(), &ctldb::OwnerId::Executive, &author(), Fence::Open)
+        .await?;
     assert_eq!(applied.schema_seq, Seq::FIRST);
     assert_eq!(place.mirror(&items).await?, Vec::<Vec<Value>>::new());
     assert_eq!(ledger_texts(&ctldb).await?.last().unwrap(), "DELETE FROM shop___items");
     let none = table("shop___none");
-    let error = ctldb.clear_table(&none, &author(), Fence::Open).await.unwrap_err();
+    let error = ctldb
+        .clear_table(&none, &ctldb::OwnerId::Executive, &author(), Fence::Open)
+        .await
+        .unwrap_err();
     assert!(error.is_not_found());
     Ok(())
 }

@@ -51,15 +51,16 @@ pub(crate) fn owner() -> Owner {
 
 pub(crate) fn create(schema: &TableSchema) -> SchemaChange {
     let kind = SchemaChangeKind::Create { schema: schema.clone(), owner: owner() };
-    SchemaChange { table: schema.table().clone(), kind }
+    SchemaChange { table: schema.table().clone(), by: OwnerId::Executive, kind }
 }
 
 pub(crate) fn add(table: &LdbTable, columns: &[Column]) -> SchemaChange {
-    SchemaChange { table: table.clone(), kind: SchemaChangeKind::AddColumns(columns.to_vec()) }
+    let kind = SchemaChangeKind::AddColumns(columns.to_vec());
+    SchemaChange { table: table.clone(), by: OwnerId::Executive, kind }
 }
 
 pub(crate) fn drop_table(table: &LdbTable) -> SchemaChange {
-    SchemaChange { table: table.clone(), kind: SchemaChangeKind::Drop }
+    SchemaChange { table: table.clone(), by: OwnerId::Executive, kind: SchemaChangeKind::Drop }
 }
 
 pub(crate) async fn change(ctldb: &CtlDb, change: &SchemaChange) -> Result<Applied, Error> {

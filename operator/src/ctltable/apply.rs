@@ -37,7 +37,7 @@ pub(crate) async fn apply(
 ) -> Result<Outcome, DatabaseError> {
     let Plan { table, owner, steps, mut schema_seq } = plan;
     let change = async |action, kind| {
-        let change = SchemaChange { table: table.clone(), kind };
+        let change = SchemaChange { table: table.clone(), by: owner.id.clone(), kind };
         let changed = database
             .ask(action, async |ctldb, fence| ctldb.change_schema(&change, author, fence).await);
         Ok(Some(changed.await?.schema_seq))
@@ -73,7 +73,7 @@ pub(crate) async fn apply(
             }
             Step::Limit(limit) => {
                 let set = database.ask("set the limit of the table", async |ctldb, fence| {
-                    ctldb.set_table_limit(&table, limit, fence).await
+                    ctldb.set_table_limit(&table, limit, &owner.id, fence).await
                 });
                 set.await?;
             }

@@ -87,7 +87,8 @@ pub(crate) async fn clean_up(
                 return Ok(Some(too_many(table, &format!("drop {max}"))));
             }
             let author = apply::author(&context.cluster, table);
-            let change = SchemaChange { table: name, kind: SchemaChangeKind::DropOwnedBy(owners) };
+            let kind = SchemaChangeKind::DropOwnedBy(owners);
+            let change = SchemaChange { table: name, by: me, kind };
             let drop = database.ask("drop the table", async |ctldb, fence| {
                 ctldb.change_schema(&change, &author, fence).await.map(|_| ())
             });
