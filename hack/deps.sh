@@ -48,7 +48,7 @@ undeclared() {
 }
 
 # All that reader may declare: an application pays for each.
-reader_declares="base64 ledger libc rusqlite serde serde_json thiserror"
+reader_declares="base64 ledger libc nix rusqlite serde serde_json thiserror"
 
 bad=0
 wrong() {

@@ -115,6 +115,7 @@ async fn rows(
         let family = ldb.family(&family)?;
         let key = key::read(&family.schema(&table)?, &body)?;
         let rows = match key::values(&key) {
+            Some(key) if key.is_empty() => family.all(&table)?,
             Some(key) => family.rows(&table, &key)?,
             None => Vec::new(),
         };

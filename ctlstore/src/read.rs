@@ -33,7 +33,10 @@ pub(crate) fn get(args: &Get, out: &mut dyn Write) -> Result<Outcome> {
 pub(crate) fn scan(args: &Scan, out: &mut dyn Write) -> Result<Outcome> {
     let (family, schema) = open(&args.source, &args.family, &args.table)?;
     let key = key::parse(&schema, &args.key)?;
-    let rows = family.rows(&args.table, &key::borrowed(&key))?;
+    let rows = match key::borrowed(&key).as_slice() {
+        [] => family.all(&args.table)?,
+        prefix => family.rows(&args.table, prefix)?,
+    };
     print::rows(&schema, &rows, args.source.output, out)?;
     Ok(Outcome::Done)
 }

@@ -1,4 +1,4 @@
-//! The control page, mapped into this process: a look at a word costs no system call. The only unsafe code here.
+//! The control page, mapped into this process: a look at a word costs no system call.
 #![allow(
     unsafe_code,
     reason = "mmap has no safe form: nobody can promise that a file keeps its size"
@@ -16,6 +16,13 @@ use crate::layout::{CTL_BYTES, MAGIC, READER_VERSION, word};
 /// The mapped page. Its file is never truncated (see [`crate::layout`]), so the mapping stays readable.
 pub(crate) struct Ctl {
     page: NonNull<AtomicU64>,
+}
+
+/// What the control page says of the content of the file. Another one means that something was committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Stand {
+    pub(crate) seq: u64,
+    pub(crate) incarnation: u64,
 }
 
 // SAFETY: the page is only ever read, and only through atomics.
@@ -78,6 +85,17 @@ impl Ctl {
         self.word(word::GENERATION)
     }
 
+    /// Where the LDB stands. Loaded before a transaction begins: what was committed before it was written is seen then.
+    pub(crate) fn stand(&self) -> Stand {
+        Stand { seq: self.word(word::SEQ), incarnation: self.word(word::INCARNATION) }
+    }
+
+    /// When the agent was last seen alive, milliseconds since 1970.
+    pub(crate) fn heartbeat(&self) -> u64 {
+        self.word(word::HEARTBEAT)
+    }
+
+    #[inline]
     fn word(&self, index: usize) -> u64 {
         assert!(index < word::COUNT, "BUG: no such word");
         // SAFETY: within the page, which is aligned to 4096 bytes and lives as long as `self`.

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use ledger::Value;
 use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer};
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use crate::Row;
+use crate::ValueRef;
 
 /// Why a row does not fit a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,18 +40,20 @@ impl serde::de::Error for DecodeError {
     }
 }
 
-pub(crate) fn decode<T: DeserializeOwned>(row: &Row) -> Result<T, DecodeError> {
-    T::deserialize(RowDeserializer(row))
+/// Reads names and values of columns into a type.
+pub(crate) fn decode<'de, T: Deserialize<'de>>(
+    columns: impl Iterator<Item = (&'de str, ValueRef<'de>)>,
+) -> Result<T, DecodeError> {
+    T::deserialize(RowDeserializer(columns))
 }
 
-struct RowDeserializer<'a>(&'a Row);
+struct RowDeserializer<I>(I);
 
-impl<'de> Deserializer<'de> for RowDeserializer<'de> {
+impl<'de, I: Iterator<Item = (&'de str, ValueRef<'de>)>> Deserializer<'de> for RowDeserializer<I> {
     type Error = DecodeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let rest = self.0.iter().map(|(name, value)| (name.as_str(), value));
-        visitor.visit_map(Columns { rest, value: None })
+        visitor.visit_map(Columns { rest: self.0, value: None })
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -71,10 +72,10 @@ impl<'de> Deserializer<'de> for RowDeserializer<'de> {
 
 struct Columns<'de, I> {
     rest: I,
-    value: Option<(&'de str, &'de Value)>,
+    value: Option<(&'de str, ValueRef<'de>)>,
 }
 
-impl<'de, I: Iterator<Item = (&'de str, &'de Value)>> MapAccess<'de> for Columns<'de, I> {
+impl<'de, I: Iterator<Item = (&'de str, ValueRef<'de>)>> MapAccess<'de> for Columns<'de, I> {
     type Error = DecodeError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
@@ -97,43 +98,45 @@ impl<'de, I: Iterator<Item = (&'de str, &'de Value)>> MapAccess<'de> for Columns
 }
 
 #[derive(Clone, Copy)]
-struct ValueDeserializer<'a>(&'a Value);
+struct ValueDeserializer<'a>(ValueRef<'a>);
 
 impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
     type Error = DecodeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.0 {
-            Value::Null => visitor.visit_unit(),
-            Value::Integer(integer) => visitor.visit_i64(*integer),
-            Value::Decimal(number) => visitor.visit_f64(*number),
-            Value::Text(text) => visitor.visit_borrowed_str(text),
-            Value::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
+            ValueRef::Null => visitor.visit_unit(),
+            ValueRef::Integer(integer) => visitor.visit_i64(integer),
+            ValueRef::Decimal(number) => visitor.visit_f64(number),
+            ValueRef::Text(text) => visitor.visit_borrowed_str(text),
+            ValueRef::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
         }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+        if self.0 == ValueRef::Null { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     /// Columns have no booleans; 0 and 1 stand for them, as in the original.
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.0 {
-            Value::Integer(0) => visitor.visit_bool(false),
-            Value::Integer(1) => visitor.visit_bool(true),
-            Value::Null
-            | Value::Integer(_)
-            | Value::Decimal(_)
-            | Value::Text(_)
-            | Value::Bytes(_) => self.deserialize_any(visitor),
+            ValueRef::Integer(0) => visitor.visit_bool(false),
+            ValueRef::Integer(1) => visitor.visit_bool(true),
+            ValueRef::Null
+            | ValueRef::Integer(_)
+            | ValueRef::Decimal(_)
+            | ValueRef::Text(_)
+            | ValueRef::Bytes(_) => self.deserialize_any(visitor),
         }
     }
 
     /// `Vec<u8>` asks for a sequence.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.0 {
-            Value::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
-            Value::Null | Value::Integer(_) | Value::Decimal(_) | Value::Text(_) => {
+            ValueRef::Bytes(bytes) => {
+                visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied()))
+            }
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Decimal(_) | ValueRef::Text(_) => {
                 self.deserialize_any(visitor)
             }
         }
@@ -154,10 +157,10 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         match self.0 {
-            Value::Text(text) => {
+            ValueRef::Text(text) => {
                 BorrowedStrDeserializer::new(text).deserialize_enum(name, variants, visitor)
             }
-            Value::Null | Value::Integer(_) | Value::Decimal(_) | Value::Bytes(_) => {
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Decimal(_) | ValueRef::Bytes(_) => {
                 self.deserialize_any(visitor)
             }
         }

@@ -1,8 +1,9 @@
 //! What can go wrong when reading. Ask the questions (`is_...`); the variants may grow.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use ledger::{ColumnName, ColumnType, FamilyName, LdbTable, NameError};
+use ledger::{ColumnName, ColumnType, FamilyName, LdbTable, Mark, NameError, Position, Seq};
 use rusqlite::ffi;
 
 use crate::DecodeError;
@@ -89,6 +90,32 @@ pub enum Error {
         /// What was given, in words.
         got: &'static str,
     },
+    /// No value of a key where at least one is needed.
+    #[error(
+        "no key value for table {table}: give the first of its key, or say `scan` to read the whole table"
+    )]
+    NoPrefix {
+        /// The table.
+        table: LdbTable,
+    },
+    /// A resume key of another table, or of this one before it was made anew with another key.
+    #[error("the resume key does not fit table {table}: begin again without one")]
+    ResumeKey {
+        /// The table.
+        table: LdbTable,
+    },
+    /// A column of a borrowed row has a value of another kind than the one asked for.
+    #[error("column {column} of a row of table {table}: {wants} was asked for, not {got}")]
+    ColumnValue {
+        /// The table.
+        table: LdbTable,
+        /// The column's name; its place when there is none.
+        column: String,
+        /// What was asked for, in words.
+        wants: &'static str,
+        /// What is there, in words.
+        got: &'static str,
+    },
     /// A row does not fit the type that it is read into.
     #[error("a row of table {table} does not fit the type it is read into")]
     Decode {
@@ -107,6 +134,51 @@ pub enum Error {
         /// What it holds.
         what: String,
     },
+    /// The LDB is further behind than the read allows.
+    #[error(
+        "the LDB is {} behind and may be {limit:?}: does the agent of this node still get the ledger?", behind(*by)
+    )]
+    Stale {
+        /// How far behind it may be: the age of its newest entry. [`Duration::MAX`] when it has none.
+        by: Duration,
+        /// How far behind the read allows it to be.
+        limit: Duration,
+    },
+    /// The LDB did not get there in time.
+    #[error("the LDB did not reach {wanted} within {waited:?}: it is at {seen}")]
+    NotReached {
+        /// What was waited for.
+        wanted: Seq,
+        /// Where it is.
+        seen: Seq,
+        /// How long.
+        waited: Duration,
+    },
+    /// The LDB is past the position that was waited for, but not by way of it.
+    #[error(
+        "the LDB went another way than the position waited for ({}): it is at {}, and whether it has that write cannot be told; the system of record was restored in between, or serves another ledger",
+        goal.as_ref().map_or_else(String::new, |goal| place(goal)),
+        position.as_ref().map_or_else(String::new, |position| place(&position.mark()))
+    )]
+    Forked {
+        /// What was waited for.
+        goal: Option<Box<Mark>>,
+        /// Where the LDB is.
+        position: Option<Box<Position>>,
+    },
+    /// A view lived too long.
+    #[error(
+        "the view is over, for it was asked for {most:?}: begin another, or ask for more with `view_for`"
+    )]
+    ViewEnded {
+        /// How long it may live.
+        most: Duration,
+    },
+    /// The process was forked while another of its threads was in the middle of a read.
+    #[error(
+        "this process was forked in the middle of a read: fork before reading, or run a program after the fork"
+    )]
+    ForkedInRead,
     /// SQLite refused.
     #[error("cannot read the LDB")]
     Sqlite(#[from] rusqlite::Error),
@@ -138,13 +210,60 @@ impl Error {
     /// The caller named something impossible: a wrong name, count or type. Asking again does not help.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Error::Name(_) | Error::KeyCount { .. } | Error::KeyType { .. })
+        matches!(
+            self,
+            Error::Name(_)
+                | Error::KeyCount { .. }
+                | Error::KeyType { .. }
+                | Error::NoPrefix { .. }
+                | Error::ResumeKey { .. }
+                | Error::ColumnValue { .. }
+        )
+    }
+
+    /// The LDB is further behind than [`Family::max_staleness`](crate::Family::max_staleness) allows.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        matches!(self, Error::Stale { .. })
+    }
+
+    /// What [`Ldb::at_least`](crate::Ldb::at_least) waits for did not come in time.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Error::NotReached { .. })
+    }
+
+    /// The LDB is past a position, and not by way of it: waiting longer does not help.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        matches!(self, Error::Forked { .. })
+    }
+
+    /// A view lived too long.
+    #[must_use]
+    pub fn is_view_ended(&self) -> bool {
+        matches!(self, Error::ViewEnded { .. })
+    }
+
+    /// May the same call succeed later, without a change of the program?
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.is_not_found()
+            || self.is_unavailable()
+            || self.is_stale()
+            || self.is_timeout()
+            || self.is_view_ended()
     }
 
     /// The file cannot be read at the moment; what passes by itself was waited for already.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Error::Unavailable { .. })
+    }
+
+    /// Another thread closed the connection in between, as some do after errors: passes.
+    pub(crate) fn closed() -> Self {
+        Error::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None))
     }
 
     /// What SQLite says when the agent is in the middle of something. It passes, usually at once.
@@ -171,6 +290,18 @@ impl Error {
             other => Err(other),
         }
     }
+}
+
+fn behind(by: Duration) -> String {
+    if by == Duration::MAX {
+        "without any entry, so infinitely far".to_owned()
+    } else {
+        format!("{by:?}")
+    }
+}
+
+fn place(mark: &Mark) -> String {
+    format!("{} of history {}", mark.seq, mark.history)
 }
 
 fn names(columns: &[ColumnName]) -> String {

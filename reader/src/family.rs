@@ -1,11 +1,16 @@
 //! The tables of a family, and reading from them.
 
-use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
 
-use ledger::{FamilyName, LdbTable, TableName, TableSchema};
+use ledger::{FamilyName, TableName, TableSchema};
 use serde::de::DeserializeOwned;
 
-use crate::{Error, KeyValue, Ldb, Row};
+use crate::session::{Place, Session};
+use crate::{Error, KeyValue, Ldb, Row, RowRef, Rows, View, freshness, reads};
+
+/// The longest that a view of [`Family::view`] lives.
+const LONGEST_VIEW: Duration = Duration::from_millis(100);
 
 /// A family of tables. Names of tables may be given in any case.
 ///
@@ -25,7 +30,7 @@ use crate::{Error, KeyValue, Ldb, Row};
 /// let row = routing.row("targets", &["eu".into(), 2.into()])?.unwrap();
 /// assert_eq!(row.get("host"), Some(&Value::Text("two".into())));
 ///
-/// // All rows whose key begins so, in the order of the key; an empty prefix is the whole table.
+/// // All rows whose key begins so, in the order of the key.
 /// let hosts: Vec<(String, i64)> = routing
 ///     .list::<Target>("targets", &["eu".into()])?
 ///     .into_iter()
@@ -49,19 +54,63 @@ use crate::{Error, KeyValue, Ldb, Row};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Family {
+    inner: Arc<Inner>,
+    max_staleness: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Inner {
     ldb: Ldb,
+    number: usize,
     name: FamilyName,
 }
 
 impl Family {
-    pub(crate) fn new(ldb: Ldb, name: FamilyName) -> Self {
-        Self { ldb, name }
+    pub(crate) fn new(ldb: Ldb, number: usize, name: FamilyName) -> Self {
+        Self { inner: Arc::new(Inner { ldb, number, name }), max_staleness: None }
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &FamilyName {
-        &self.name
+        &self.inner.name
+    }
+
+    /// The LDB that it is in.
+    #[must_use]
+    pub fn ldb(&self) -> &Ldb {
+        &self.inner.ldb
+    }
+
+    /// The same family, whose reads fail with [`Error::Stale`] when the LDB is further behind than this. A handle with a
+    /// limit is as cheap as one without: keep one, or make one for each read.
+    ///
+    /// How far behind it is at most: the time since the newest entry in it was written, by the clock of its writer
+    /// against the clock of this node (what [`Ldb::latency`] says). What was written before that entry is there; what is
+    /// missing was written after it. Where nobody writes, that time grows although nothing is missing, so run
+    /// the operator with its heartbeat, which writes an entry every few seconds, and set the limit above its interval.
+    ///
+    /// ```
+    /// # use reader::{Ldb, testing::TestLdb};
+    /// # use ledger::{ColumnType, Value};
+    /// # use std::time::Duration;
+    /// # let test = TestLdb::new()?;
+    /// # test.table("billing", "limits", &[("tenant", ColumnType::String)], &["tenant"])?;
+    /// # test.insert("billing", "limits", &[Value::Text("acme".into())])?;
+    /// let billing = Ldb::open(test.dir())?.family("billing")?;
+    /// let fresh = billing.clone().max_staleness(Duration::from_secs(30));
+    /// assert!(fresh.row("limits", &["acme".into()])?.is_some());
+    ///
+    /// # test.sql("UPDATE _ldb_last_update SET timestamp = '2020-01-01 00:00:00+00:00'")?;
+    /// // The agent lost its source a while ago:
+    /// let error = fresh.row("limits", &["acme".into()]).unwrap_err();
+    /// assert!(error.is_stale());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn max_staleness(mut self, limit: Duration) -> Self {
+        self.max_staleness = Some(limit);
+        self
     }
 
     /// Its tables, by name.
@@ -69,8 +118,8 @@ impl Family {
     /// # Errors
     /// The LDB cannot be read.
     pub fn tables(&self) -> Result<Vec<TableName>, Error> {
-        self.ldb.read(|view| {
-            let tables = view.tables_of(&self.name)?.iter();
+        self.ldb().read(|session| {
+            let tables = session.names_of(self.name())?.iter();
             Ok(tables.map(|table| table.table().clone()).collect())
         })
     }
@@ -80,8 +129,10 @@ impl Family {
     /// # Errors
     /// There is no such table, or the LDB cannot be read.
     pub fn schema(&self, table: &str) -> Result<TableSchema, Error> {
-        let table = self.table(table)?;
-        self.ldb.read(|view| Ok(TableSchema::clone(&view.table(&table)?.schema)))
+        self.ldb().read(|session| {
+            let (table, _) = session.table(self.place(table))?;
+            Ok(TableSchema::clone(&table.schema))
+        })
     }
 
     /// The row of this key.
@@ -89,52 +140,33 @@ impl Family {
     /// # Errors
     /// There is no such table, the key does not fit it, or the LDB cannot be read.
     pub fn row(&self, table: &str, key: &[KeyValue<'_>]) -> Result<Option<Row>, Error> {
-        let table = self.table(table)?;
-        self.ldb.read(|view| {
-            let known = view.table(&table)?;
-            if known.schema.key().len() != key.len() {
-                return Err(known.key_count(key.len()));
-            }
-            let mut found = None;
-            view.scan(&table, key, &mut |row| {
-                found = Some(row);
-                ControlFlow::Break(())
-            })?;
-            Ok(found)
-        })
+        self.with_row(table, key, |row| row.to_row())
     }
 
-    /// The rows whose key begins with these values, in the order of the key. No value at all means the whole table.
+    /// Lends the row of this key, where SQLite holds it: nothing is copied but what `read` returns. It runs inside the
+    /// read, so it should be short, and it may run a second time when SQLite asks for it.
+    ///
+    /// ```
+    /// # use reader::{Ldb, testing::TestLdb};
+    /// # use ledger::{ColumnType, Value};
+    /// # let test = TestLdb::new()?;
+    /// # test.table("routing", "hosts", &[("name", ColumnType::String), ("address", ColumnType::String)], &["name"])?;
+    /// # test.insert("routing", "hosts", &[Value::Text("a".into()), Value::Text("10.0.0.1".into())])?;
+    /// # let routing = Ldb::open(test.dir())?.family("routing")?;
+    /// let local = routing.with_row("hosts", &["a".into()], |row| row.str(1).is_ok_and(|host| host.starts_with("10.")))?;
+    /// assert_eq!(local, Some(true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// There is no such table, the values do not fit its key, or the LDB cannot be read.
-    pub fn rows(&self, table: &str, prefix: &[KeyValue<'_>]) -> Result<Vec<Row>, Error> {
-        self.rows_up_to(table, prefix, usize::MAX)
-    }
-
-    /// Like [`Family::rows`], but stops after `limit` rows.
-    ///
-    /// # Errors
-    /// As [`Family::rows`].
-    pub fn rows_up_to(
+    /// As [`Family::row`].
+    pub fn with_row<T>(
         &self,
         table: &str,
-        prefix: &[KeyValue<'_>],
-        limit: usize,
-    ) -> Result<Vec<Row>, Error> {
-        let table = self.table(table)?;
-        self.ldb.read(|view| {
-            let mut rows = Vec::new();
-            // Looked at even if no row is asked for, so that errors do not depend on the limit.
-            view.scan(&table, prefix, &mut |row| {
-                if rows.len() == limit {
-                    return ControlFlow::Break(());
-                }
-                rows.push(row);
-                if rows.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
-            Ok(rows)
-        })
+        key: &[KeyValue<'_>],
+        mut read: impl FnMut(RowRef<'_>) -> T,
+    ) -> Result<Option<T>, Error> {
+        self.read(table, |session, at| reads::with_row(session, at, key, |row| Ok(read(row))))
     }
 
     /// The row of this key, read into a type: its fields are columns. Columns that it has no field for are left out.
@@ -146,10 +178,46 @@ impl Family {
         table: &str,
         key: &[KeyValue<'_>],
     ) -> Result<Option<T>, Error> {
-        self.row(table, key)?.map(|row| row.decode()).transpose()
+        self.read(table, |session, at| reads::with_row(session, at, key, |row| row.decode()))
     }
 
-    /// The rows whose key begins with these values, read into a type, in the order of the key.
+    /// The rows of these keys, of one state and in the order of the keys; none for a key that has no row.
+    ///
+    /// ```
+    /// # use reader::{Ldb, testing::TestLdb};
+    /// # use ledger::{ColumnType, Value};
+    /// # let test = TestLdb::new()?;
+    /// # test.table("billing", "limits", &[("tenant", ColumnType::String)], &["tenant"])?;
+    /// # test.insert("billing", "limits", &[Value::Text("acme".into())])?;
+    /// # let billing = Ldb::open(test.dir())?.family("billing")?;
+    /// let rows = billing.rows_by_keys("limits", &[&["nobody".into()], &["acme".into()]])?;
+    /// assert!(rows[0].is_none() && rows[1].is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Family::row`].
+    pub fn rows_by_keys(
+        &self,
+        table: &str,
+        keys: &[&[KeyValue<'_>]],
+    ) -> Result<Vec<Option<Row>>, Error> {
+        self.read(table, |session, at| reads::rows_by_keys(session, at, keys))
+    }
+
+    /// The rows whose key begins with these values, of one state and in the order of the key. For a whole table say
+    /// [`Family::scan`]; for more rows than fit in memory, [`Family::rows_with_prefix`].
+    ///
+    /// # Errors
+    /// There is no such table, no value is given, the values do not fit its key, or the LDB cannot be read.
+    pub fn rows(&self, table: &str, prefix: &[KeyValue<'_>]) -> Result<Vec<Row>, Error> {
+        self.read(table, |session, at| {
+            reads::check_prefix(session, at, prefix)?;
+            reads::rows(session, at, prefix)
+        })
+    }
+
+    /// Like [`Family::rows`], read into a type.
     ///
     /// # Errors
     /// As [`Family::rows`], and when a row does not fit the type.
@@ -158,10 +226,139 @@ impl Family {
         table: &str,
         prefix: &[KeyValue<'_>],
     ) -> Result<Vec<T>, Error> {
-        self.rows(table, prefix)?.iter().map(Row::decode).collect()
+        self.read(table, |session, at| {
+            reads::check_prefix(session, at, prefix)?;
+            reads::list(session, at, prefix)
+        })
     }
 
-    fn table(&self, name: &str) -> Result<LdbTable, Error> {
-        Ok(LdbTable::new(self.name.clone(), TableName::parse_folded(name)?)?)
+    /// The rows whose key begins with these values, of any number: an iterator in the order of the key that reads page by
+    /// page.
+    ///
+    /// ```
+    /// # use reader::{Ldb, testing::TestLdb};
+    /// # use ledger::{ColumnType, Value};
+    /// # let test = TestLdb::new()?;
+    /// # let columns = [("region", ColumnType::String), ("id", ColumnType::Integer)];
+    /// # test.table("routing", "targets", &columns, &["region", "id"])?;
+    /// # for id in 0..5 { test.insert("routing", "targets", &[Value::Text("eu".into()), Value::Integer(id)])?; }
+    /// # let routing = Ldb::open(test.dir())?.family("routing")?;
+    /// let mut first = routing.rows_with_prefix("targets", &["eu".into()]).limit(2);
+    /// for row in first.by_ref() {
+    ///     println!("{:?}", row?.get("id"));
+    /// }
+    /// let rest = routing.rows_with_prefix("targets", &["eu".into()]).after(first.resume_key().unwrap().clone());
+    /// assert_eq!(rest.count(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// What is wrong with the table or the values is the first thing that the iterator returns.
+    pub fn rows_with_prefix(&self, table: &str, prefix: &[KeyValue<'_>]) -> Rows {
+        Rows::new(self.clone(), table, prefix)
+    }
+
+    /// All rows of a table, as [`Family::rows_with_prefix`] returns some of them. Counted in
+    /// [`Stats::full_scans`](crate::Stats::full_scans): a program that does this at each request should ask for less.
+    ///
+    /// ```
+    /// # use reader::{Ldb, testing::TestLdb};
+    /// # use ledger::{ColumnType, Value};
+    /// # let test = TestLdb::new()?;
+    /// # test.table("billing", "limits", &[("tenant", ColumnType::String)], &["tenant"])?;
+    /// # test.insert("billing", "limits", &[Value::Text("acme".into())])?;
+    /// # let ldb = Ldb::open(test.dir())?;
+    /// # let billing = ldb.family("billing")?;
+    /// #[derive(serde::Deserialize)]
+    /// struct Limit {
+    ///     tenant: String,
+    /// }
+    ///
+    /// let limits: Vec<Limit> = billing.scan("limits").decode().collect::<Result<_, _>>()?;
+    /// assert_eq!(limits[0].tenant, "acme");
+    /// assert_eq!(ldb.stats().full_scans, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn scan(&self, table: &str) -> Rows {
+        self.ldb().0.counters.scanned();
+        Rows::whole(self.clone(), table)
+    }
+
+    /// All rows of a table at once, of one state; counted as [`Family::scan`] is.
+    ///
+    /// # Errors
+    /// There is no such table, or the LDB cannot be read.
+    pub fn all(&self, table: &str) -> Result<Vec<Row>, Error> {
+        self.ldb().0.counters.scanned();
+        self.read(table, |session, at| reads::rows(session, at, &[]))
+    }
+
+    /// Runs several reads on one state of this family. It lives for 100 ms at most, for the node's agent keeps what it
+    /// shows; then its reads fail with [`Error::ViewEnded`]. More on request: [`Family::view_for`].
+    ///
+    /// ```
+    /// # use reader::{Error, Ldb, testing::TestLdb};
+    /// # use ledger::{ColumnType, Value};
+    /// # let test = TestLdb::new()?;
+    /// # for table in ["tenants", "limits"] {
+    /// #     test.table("billing", table, &[("tenant", ColumnType::String)], &["tenant"])?;
+    /// #     test.insert("billing", table, &[Value::Text("acme".into())])?;
+    /// # }
+    /// # let billing = Ldb::open(test.dir())?.family("billing")?;
+    /// let both = billing.view(|view| {
+    ///     let tenant = view.row("tenants", &["acme".into()])?;
+    ///     let limit = view.row("limits", &["acme".into()])?;
+    ///     Ok::<_, Error>(tenant.zip(limit))
+    /// })?;
+    /// assert!(both.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `read` returns, and when the LDB cannot be read.
+    pub fn view<T, E: From<Error>>(
+        &self,
+        read: impl FnOnce(&mut View<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.view_for(LONGEST_VIEW, read)
+    }
+
+    /// Like [`Family::view`], for another time. The agent cannot shorten its log while an old view is open, and at some
+    /// size copies the whole file instead: ask for seconds in tools, not in services.
+    ///
+    /// # Errors
+    /// As [`Family::view`].
+    pub fn view_for<T, E: From<Error>>(
+        &self,
+        most: Duration,
+        read: impl FnOnce(&mut View<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        read(&mut View::begin(self, most)?)
+    }
+
+    /// Runs a read of a table, in the view of this thread.
+    #[inline]
+    pub(crate) fn read<T>(
+        &self,
+        table: &str,
+        mut read: impl FnMut(&mut Session, Place<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.ldb().read(|session| {
+            self.check_fresh(session)?;
+            read(session, self.place(table))
+        })
+    }
+
+    /// Refuses a view that is too far behind.
+    #[inline]
+    pub(crate) fn check_fresh(&self, session: &mut Session) -> Result<(), Error> {
+        match self.max_staleness {
+            Some(limit) => freshness::check(session.last_update()?, limit),
+            None => Ok(()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn place<'a>(&'a self, table: &'a str) -> Place<'a> {
+        Place { family: &self.inner.name, number: self.inner.number, table }
     }
 }

@@ -1,8 +1,7 @@
 //! Values of a key, as a program gives them.
 
 use ledger::{Column, ColumnType, LdbTable};
-use rusqlite::ToSql;
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::types::ValueRef;
 
 use crate::Error;
 
@@ -41,23 +40,15 @@ impl KeyValue<'_> {
     }
 
     /// As this column stores it.
-    pub(crate) fn stored(self, column: &Column) -> Self {
+    pub(crate) fn stored(&self, column: &Column) -> ValueRef<'_> {
         match self {
             KeyValue::Text(text) if column.column_type.is_bytes() => {
-                KeyValue::Bytes(text.as_bytes())
+                ValueRef::Blob(text.as_bytes())
             }
-            KeyValue::Text(_) | KeyValue::Integer(_) | KeyValue::Bytes(_) => self,
-        }
-    }
-}
-
-impl ToSql for KeyValue<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
             KeyValue::Text(text) => ValueRef::Text(text.as_bytes()),
             KeyValue::Integer(integer) => ValueRef::Integer(*integer),
             KeyValue::Bytes(bytes) => ValueRef::Blob(bytes),
-        }))
+        }
     }
 }
 

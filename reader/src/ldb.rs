@@ -1,33 +1,46 @@
-//! The LDB of this node: opening it, following its generations, lending connections to reads.
+//! The LDB of this node: opening it, following its generations, running reads in views.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ledger::{FamilyName, LdbTable, Position, Seq};
+use ledger::{FamilyName, LdbTable, TableSchema};
 
-use crate::ctl::Ctl;
-use crate::layout::{CTL, CURRENT, LDB};
+use crate::connect::Keeper;
+use crate::ctl::{Ctl, Stand};
+use crate::layout::{CTL, CURRENT, LDB, generation_dir};
 use crate::retry::{Next, Retry};
-use crate::session::{Keeper, Session, View};
-use crate::{Error, Family, meta};
+use crate::session::Session;
+use crate::slot::Lent;
+use crate::stats::{Counters, Stats};
+use crate::{Error, Family, clock, process};
 
-/// Idle connections kept; a program that reads from more threads at once opens more and closes them again.
-const MOST_IDLE: usize = 64;
+/// A generation that cannot be opened is tried again after this long; reads go on from the one before.
+const TRY_AGAIN_MS: u64 = 10;
 
-/// The control data of this node. Clones share connections.
+/// The control data of this node. Send, Sync and cheap to clone; clones share the connections, one for each thread.
 #[derive(Clone)]
-pub struct Ldb(Arc<Inner>);
+pub struct Ldb(pub(crate) Arc<Inner>);
 
-struct Inner {
-    /// The database, through the symlink that the agent moves.
-    file: PathBuf,
-    /// None in a directory of the original.
-    ctl: Option<Ctl>,
-    idle: Mutex<Vec<Session>>,
+pub(crate) struct Inner {
+    /// In the process's list.
+    id: u64,
+    place: Location,
     /// The newest generation that was opened. No read goes back behind it.
     answered: AtomicU64,
+    /// When the served generation could not be opened the last time.
+    refused_at_ms: AtomicU64,
+    /// Names of families, by their number.
+    families: Mutex<Vec<FamilyName>>,
+    pub(crate) counters: Counters,
+}
+
+/// Where the file is.
+enum Location {
+    /// The directory of an agent.
+    Agent { dir: PathBuf, ctl: Arc<Ctl> },
+    /// A file of the original, or a copy.
+    File(PathBuf),
 }
 
 impl Ldb {
@@ -40,28 +53,15 @@ impl Ldb {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let dir = directory_of(path);
-        let ctl = Ctl::open(&dir.join(CTL)).or_else(|error| match error {
-            // It is a file, so nothing can lie in it.
-            Error::Ctl { source, .. } if source.kind() == std::io::ErrorKind::NotADirectory => {
-                Ok(None)
-            }
-            other => Err(other),
-        })?;
-        let file = match ctl {
-            Some(_) => Some(dir.join(CURRENT).join(LDB)),
-            // An agent that starts here for the first time makes `ctl` last.
-            None if dir.join(CURRENT).is_symlink() => None,
-            None if dir.is_dir() => Some(dir.join(LDB)),
-            None => Some(dir.to_owned()),
-        };
-        // Asked without opening the file: a process must not open and close one that it has open in SQLite.
-        let file = file.filter(|file| file.exists());
-        let file = file.ok_or_else(|| Error::NoLdb { path: path.to_owned() })?;
+        let place = locate(dir)?.ok_or_else(|| Error::NoLdb { path: path.to_owned() })?;
+        let id = process::enter(place.ctl(), &dir.join(CTL));
         let ldb = Self(Arc::new(Inner {
-            file,
-            ctl,
-            idle: Mutex::default(),
+            id,
+            place,
             answered: AtomicU64::new(0),
+            refused_at_ms: AtomicU64::new(0),
+            families: Mutex::default(),
+            counters: Counters::default(),
         }));
         ldb.read(|_| Ok(()))?;
         Ok(ldb)
@@ -73,10 +73,10 @@ impl Ldb {
     /// The name is impossible, or the LDB has no table of this family ([`Error::is_not_found`]).
     pub fn family(&self, name: &str) -> Result<Family, Error> {
         let family = FamilyName::parse_folded(name)?;
-        if self.read(|view| Ok(view.tables_of(&family)?.is_empty()))? {
+        if self.read(|session| Ok(session.names_of(&family)?.is_empty()))? {
             return Err(Error::UnknownFamily { family });
         }
-        Ok(Family::new(self.clone(), family))
+        Ok(Family::new(self.clone(), self.number(&family), family))
     }
 
     /// The families that have tables here, by name.
@@ -84,133 +84,285 @@ impl Ldb {
     /// # Errors
     /// The LDB cannot be read.
     pub fn families(&self) -> Result<Vec<FamilyName>, Error> {
-        self.read(|view| {
-            let families = view.tables()?.iter().map(LdbTable::family);
+        self.read(|session| {
+            let families = session.names()?.iter().map(LdbTable::family);
             let mut families: Vec<_> = families.cloned().collect();
             families.dedup();
             Ok(families)
         })
     }
 
-    /// Where the LDB stands in the ledger. None while nothing is applied, and in an LDB of the original (see
-    /// [`Ldb::seq`]).
+    /// The columns and the key of a table, by its full name: `billing___limits`.
     ///
     /// # Errors
-    /// The LDB cannot be read.
-    pub fn position(&self) -> Result<Option<Position>, Error> {
-        self.read(|view| meta::position(view.connection))
-    }
-
-    /// The last ledger sequence applied; 0 while nothing is applied.
-    ///
-    /// # Errors
-    /// The LDB cannot be read.
-    pub fn seq(&self) -> Result<Seq, Error> {
-        self.read(|view| Ok(meta::seq(view.connection)?.unwrap_or(Seq::ZERO)))
-    }
-
-    /// How long ago the last entry applied was written, by the clocks of its writer and of this node. None while no
-    /// entry is applied. It rises while nobody writes.
-    ///
-    /// # Errors
-    /// The LDB cannot be read.
-    pub fn latency(&self) -> Result<Option<Duration>, Error> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let since = |micros: i64| {
-            let written = Duration::from_micros(u64::try_from(micros).unwrap_or_default());
-            now.saturating_sub(written)
-        };
-        let last = self.read(|view| meta::last_update(view.connection))?;
-        Ok(last.map(|time| since(time.as_micros())))
+    /// The name is impossible, there is no such table, or the LDB cannot be read.
+    pub fn schema(&self, table: &str) -> Result<TableSchema, Error> {
+        let table = LdbTable::parse(table)?;
+        self.family(table.family().as_str())?.schema(table.table().as_str())
     }
 
     /// The number of the file that is served: it rises when the agent replaces the file as a whole, which reads follow
     /// by themselves. 0 in a directory of the original.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.0.ctl.as_ref().map_or(0, Ctl::generation)
+        self.0.place.ctl().map_or(0, |ctl| ctl.generation())
     }
 
-    /// Runs `read` on one state of the LDB, and again after what passes by itself.
+    /// What this process did with the LDB so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.counters.read()
+    }
+
+    /// Runs `read` in a view of this thread, and again after what passes by itself.
     pub(crate) fn read<T>(
         &self,
-        mut read: impl FnMut(&mut View<'_>) -> Result<T, Error>,
+        mut read: impl FnMut(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let lent = self.lend()?;
+        self.read_in(&lent, &mut read)
+    }
+
+    /// This thread's connection.
+    pub(crate) fn lend(&self) -> Result<Lent, Error> {
+        Lent::of(self.0.id)
+    }
+
+    pub(crate) fn read_in<T>(
+        &self,
+        lent: &Lent,
+        read: &mut impl FnMut(&mut Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match self.attempt(lent, read) {
+            Ok(value) => Ok(value),
+            Err(error) => self.retry(lent, read, error),
+        }
+    }
+
+    #[cold]
+    fn retry<T>(
+        &self,
+        lent: &Lent,
+        read: &mut impl FnMut(&mut Session) -> Result<T, Error>,
+        mut error: Error,
     ) -> Result<T, Error> {
         let mut retry = Retry::new();
         loop {
-            let error = match self.attempt(&mut read) {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
             let source = error.passing()?;
+            self.0.counters.retried();
             match retry.failed() {
                 Next::Again => {}
                 // A process holds on to what a dead agent left behind until the last of its connections is closed.
-                Next::Reopen => self.idle().clear(),
+                Next::Reopen => {
+                    self.0.counters.reopened();
+                    for slot in process::slots(self.0.id) {
+                        slot.disconnect();
+                    }
+                    retry.jitter();
+                }
                 Next::GiveUp => {
-                    let (path, tries) = (self.0.file.clone(), retry.tries);
+                    let (path, tries) = (self.0.place.path().to_owned(), retry.tries);
                     return Err(Error::Unavailable { path, tries, source });
                 }
+            }
+            match self.attempt(lent, read) {
+                Ok(value) => return Ok(value),
+                Err(next) => error = next,
             }
         }
     }
 
     fn attempt<T>(
         &self,
-        read: &mut impl FnMut(&mut View<'_>) -> Result<T, Error>,
+        lent: &Lent,
+        read: &mut impl FnMut(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut session = self.session()?;
-        let outcome = session.view(read);
-        self.give_back(session);
-        outcome
-    }
-
-    /// A connection to the served generation. While that one was never opened, and cannot be, one to the generation
-    /// before.
-    fn session(&self) -> Result<Session, Error> {
-        let generation = match &self.0.ctl {
+        let ctl = self.0.place.ctl_ref();
+        let generation = match ctl {
             Some(ctl) => {
                 ctl.check_reader()?;
                 ctl.generation()
             }
             None => 0,
         };
-        let last = self.idle().pop();
-        match last {
-            Some(session) if session.generation == generation => Ok(session),
-            before => match self.open_session(generation) {
-                Ok(session) => Ok(session),
-                Err(error) => {
-                    let answered = self.0.answered.load(Ordering::Acquire);
-                    before.filter(|before| before.generation >= answered).ok_or(error)
+        let mut guard = lent.lock();
+        if guard.as_ref().is_none_or(|session| session.generation != generation) {
+            drop(guard);
+            let _gate = process::gate();
+            guard = lent.lock();
+            self.open_generation(lent, &mut guard, generation)?;
+        }
+        let Some(session) = guard.as_mut() else { return Err(Error::closed()) };
+        let outcome = match self.0.enter_view(lent, session, ctl) {
+            Ok(()) => read(session),
+            Err(error) => Err(error),
+        };
+        let standing = self.keeps_views() || lent.is_kept();
+        let failed = matches!(outcome, Err(Error::Sqlite(_)));
+        if failed || !standing {
+            lent.ended();
+            // One that cannot even end its view is of no more use.
+            if session.end().is_err() || (failed && ctl.is_none()) {
+                *guard = None;
+            }
+        }
+        outcome
+    }
+
+    /// May a view outlive its read? Without a control page nothing tells that it is old.
+    fn keeps_views(&self) -> bool {
+        self.ctl().is_some() && process::keeps_views()
+    }
+
+    /// Ends the view of a slot that was kept, where none outlives its read.
+    pub(crate) fn leave_view(&self, lent: &Lent) {
+        if !self.keeps_views() {
+            lent.end_view(u64::MAX, 0);
+        }
+    }
+
+    /// Connects to the served generation. While that one cannot be opened, and no later one was, the connection to the
+    /// one before stays.
+    #[cold]
+    fn open_generation(
+        &self,
+        lent: &Lent,
+        session: &mut Option<Session>,
+        generation: u64,
+    ) -> Result<(), Error> {
+        let inner = &self.0;
+        let now = clock::coarse_ms();
+        let answered = inner.answered.load(Ordering::Acquire);
+        let before = session.as_ref().filter(|before| before.generation >= answered);
+        let refused = inner.refused_at_ms.load(Ordering::Relaxed);
+        if before.is_some() && now.saturating_sub(refused) < TRY_AGAIN_MS {
+            return Ok(());
+        }
+        match Session::open(&inner.place.file(generation), inner.place.keeper(), generation) {
+            Ok(opened) => {
+                if inner.answered.fetch_max(generation, Ordering::AcqRel) != 0 && session.is_some()
+                {
+                    inner.counters.switched();
                 }
-            },
+                lent.ended();
+                *session = Some(opened);
+                Ok(())
+            }
+            Err(_) if before.is_some() => {
+                inner.refused_at_ms.store(now, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
     }
 
-    fn open_session(&self, generation: u64) -> Result<Session, Error> {
-        let keeper = if self.0.ctl.is_some() { Keeper::Agent } else { Keeper::Original };
-        let session = Session::open(&self.0.file, keeper, generation)?;
-        if self.0.answered.fetch_max(generation, Ordering::AcqRel) < generation {
-            // The others would keep the old files on the disk.
-            self.idle().retain(|idle| idle.generation >= generation);
-        }
-        Ok(session)
+    /// Where the control page says that the LDB stands. None without one.
+    pub(crate) fn stand(&self) -> Option<Stand> {
+        self.0.place.ctl_ref().map(Ctl::stand)
     }
 
-    fn give_back(&self, session: Session) {
-        let mut idle = self.idle();
-        // One that failed in the middle is of no more use, nor is one to a file that was replaced.
-        let replaced = session.generation < self.0.answered.load(Ordering::Acquire);
-        if session.is_idle() && !replaced && idle.len() < MOST_IDLE {
-            idle.push(session);
+    /// The control page.
+    pub(crate) fn ctl(&self) -> Option<&Ctl> {
+        self.0.place.ctl_ref()
+    }
+
+    /// In the process's list.
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// The file that is served now, and who keeps it.
+    pub(crate) fn file(&self) -> (PathBuf, Keeper) {
+        (self.0.place.file(self.generation()), self.0.place.keeper())
+    }
+
+    fn number(&self, family: &FamilyName) -> usize {
+        let mut families = self.0.families.lock().unwrap_or_else(PoisonError::into_inner);
+        families.iter().position(|known| known == family).unwrap_or_else(|| {
+            families.push(family.clone());
+            families.len() - 1
+        })
+    }
+}
+
+impl Inner {
+    /// Goes on in the view, or begins a new one.
+    #[inline]
+    fn enter_view(
+        &self,
+        lent: &Lent,
+        session: &mut Session,
+        ctl: Option<&Ctl>,
+    ) -> Result<(), Error> {
+        let stand = ctl.map_or_else(Stand::default, Ctl::stand);
+        let now = clock::coarse_ms();
+        if session.shows(stand, now) {
+            return Ok(());
+        }
+        session.renew(stand, now)?;
+        lent.began(now);
+        Ok(())
+    }
+}
+
+impl Location {
+    fn ctl(&self) -> Option<Arc<Ctl>> {
+        match self {
+            Location::Agent { ctl, .. } => Some(Arc::clone(ctl)),
+            Location::File(_) => None,
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
-        // A panic elsewhere leaves whole connections behind.
-        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ctl_ref(&self) -> Option<&Ctl> {
+        match self {
+            Location::Agent { ctl, .. } => Some(ctl),
+            Location::File(_) => None,
+        }
     }
+
+    /// By the number, not through the symlink: the agent moves that one before it says so.
+    fn file(&self, generation: u64) -> PathBuf {
+        match self {
+            Location::Agent { dir, .. } => dir.join(generation_dir(generation)).join(LDB),
+            Location::File(file) => file.clone(),
+        }
+    }
+
+    fn keeper(&self) -> Keeper {
+        match self {
+            Location::Agent { .. } => Keeper::Agent,
+            Location::File(_) => Keeper::Original,
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Location::Agent { dir, .. } => dir,
+            Location::File(file) => file,
+        }
+    }
+}
+
+fn locate(dir: &Path) -> Result<Option<Location>, Error> {
+    let ctl = Ctl::open(&dir.join(CTL)).or_else(|error| match error {
+        // It is a file, so nothing can lie in it.
+        Error::Ctl { source, .. } if source.kind() == std::io::ErrorKind::NotADirectory => Ok(None),
+        other => Err(other),
+    })?;
+    let place = match ctl {
+        // An agent that starts here for the first time has a page before it has a generation.
+        Some(ctl) if ctl.generation() == 0 => None,
+        Some(ctl) => Some(Location::Agent { dir: dir.to_owned(), ctl: Arc::new(ctl) }),
+        // Or makes its page last.
+        None if dir.join(CURRENT).is_symlink() => None,
+        None if dir.is_dir() => Some(Location::File(dir.join(LDB))),
+        None => Some(Location::File(dir.to_owned())),
+    };
+    // Asked without opening the file: a process must not open and close one that it has open in SQLite.
+    Ok(place.filter(|place| match place {
+        Location::Agent { .. } => true,
+        Location::File(file) => file.exists(),
+    }))
 }
 
 /// The agent's directory, also when the original's path of the file in it is named: that one is a link to the generation
@@ -223,9 +375,16 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        process::leave(self.id);
+    }
+}
+
 impl std::fmt::Debug for Ldb {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Ldb").field("file", &self.0.file).field("ctl", &self.0.ctl).finish()
+        let (path, generation) = (self.0.place.path(), self.generation());
+        out.debug_struct("Ldb").field("path", &path).field("generation", &generation).finish()
     }
 }
 

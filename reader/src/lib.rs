@@ -31,24 +31,52 @@
 //!
 //! The feature `testing` brings the module `testing`, which makes an LDB for unit tests.
 
+mod changes;
+mod clock;
+mod connect;
 mod ctl;
 mod de;
 mod error;
 mod family;
+mod freshness;
 mod key;
 pub mod layout;
 mod ldb;
 pub mod meta;
+mod process;
+mod query;
+mod reads;
+mod resume_key;
 mod retry;
 mod row;
+mod row_ref;
+mod rows;
 mod schema;
 mod session;
+mod slot;
+mod statement;
+mod stats;
+mod tables;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod value_ref;
+mod view;
 
+pub use changes::Changes;
 pub use de::DecodeError;
 pub use error::Error;
 pub use family::Family;
+pub use freshness::Goal;
 pub use key::KeyValue;
 pub use ldb::Ldb;
+pub use ledger::{
+    Column, ColumnType, FamilyName, Mark, Position, Seq, TableName, TableSchema, Value,
+};
+pub use query::Answer;
+pub use resume_key::{ResumeKey, ResumeKeyError};
 pub use row::Row;
+pub use row_ref::RowRef;
+pub use rows::Rows;
+pub use stats::Stats;
+pub use value_ref::ValueRef;
+pub use view::View;

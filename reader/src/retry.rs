@@ -1,6 +1,7 @@
 //! How long to try again what passes by itself. SQLite reports five to thirty times in a million reads that the agent
 //! is in the middle of something; the next try nearly always succeeds.
 
+use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
 
 /// Tries at once.
@@ -47,5 +48,13 @@ impl Retry {
         std::thread::sleep(self.pause);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         if start.elapsed() >= REOPEN_AFTER { Next::Reopen } else { Next::Again }
+    }
+
+    /// Sleeps for a part of the longest pause, so that not all threads and processes open at the same moment.
+    pub(crate) fn jitter(&self) {
+        let mut hasher = std::hash::DefaultHasher::new();
+        (std::thread::current().id(), std::process::id(), Instant::now()).hash(&mut hasher);
+        let part = u32::try_from(hasher.finish() % 256).unwrap_or_default();
+        std::thread::sleep(LONGEST_PAUSE * part / 256);
     }
 }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ledger::{Column, ColumnName, ColumnType, TableSchema, Value};
-use rusqlite::types::ValueRef;
+use ledger::{ColumnName, TableSchema, Value};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::{DecodeError, Error};
+use crate::Error;
 
 /// A row: a value for each column, in the columns' order.
 ///
@@ -36,10 +35,8 @@ pub struct Row {
 }
 
 impl Row {
-    pub(crate) fn read(schema: &Arc<TableSchema>, row: &rusqlite::Row<'_>) -> Result<Self, Error> {
-        let columns = schema.columns().iter().enumerate();
-        let values = columns.map(|(index, column)| Ok(value(row.get_ref(index)?, column)));
-        Ok(Self { schema: schema.clone(), values: values.collect::<Result<_, Error>>()? })
+    pub(crate) fn new(schema: Arc<TableSchema>, values: Vec<Value>) -> Self {
+        Self { schema, values }
     }
 
     /// The table's columns and key.
@@ -72,32 +69,9 @@ impl Row {
     /// # Errors
     /// A column does not fit its field, or a field has no column.
     pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
-        crate::de::decode(self).map_err(|source: DecodeError| Error::Decode {
-            table: self.schema.table().clone(),
-            source,
-        })
-    }
-}
-
-/// What SQLite holds, by its storage class. Text that is not UTF-8 comes as bytes, never as an error.
-fn value(stored: ValueRef<'_>, column: &Column) -> Value {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec());
-    match stored {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(integer) => Value::Integer(integer),
-        ValueRef::Real(number) => Value::Decimal(number),
-        ValueRef::Text(bytes) => {
-            text(bytes).map_or_else(|error| Value::Bytes(error.into_bytes()), Value::Text)
-        }
-        ValueRef::Blob(bytes) => match column.column_type {
-            ColumnType::String | ColumnType::Text => {
-                text(bytes).map_or_else(|error| Value::Bytes(error.into_bytes()), Value::Text)
-            }
-            ColumnType::Integer
-            | ColumnType::Decimal
-            | ColumnType::Binary
-            | ColumnType::ByteString => Value::Bytes(bytes.to_vec()),
-        },
+        let columns = self.iter().map(|(name, value)| (name.as_str(), value.into()));
+        crate::de::decode(columns)
+            .map_err(|source| Error::Decode { table: self.schema.table().clone(), source })
     }
 }
 

@@ -1,176 +1,137 @@
-//! One connection to one generation. Reads go through a [`View`]: one transaction, and so one state.
+//! One connection to one generation, with its statements and its *view*: a read transaction that outlives the read that
+//! began it. Reads within a view see one state and make no system call, for SQLite has its lock already.
 
-use std::collections::HashMap;
-use std::ops::ControlFlow;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use ledger::{FamilyName, LdbTable};
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use ledger::{FamilyName, LdbTable, LeaderTs};
+use rusqlite::Connection;
 
-use crate::key::KeyValue;
-use crate::schema::{self, Table};
-use crate::{Error, Row};
+use crate::connect::{Keeper, connect};
+use crate::ctl::Stand;
+use crate::schema::Table;
+use crate::statement::Statement;
+use crate::tables::Tables;
+use crate::{Error, meta};
 
-/// Statements kept prepared per connection.
-const STATEMENTS: usize = 256;
+/// The clock is up to 10 ms late, so no view is used after 50 ms.
+const MAX_AGE_MS: u64 = 40;
 
+/// Fields are dropped in their order: statements before their connection.
+#[derive(Debug)]
 pub(crate) struct Session {
+    tables: Tables,
+    begin: Statement,
+    commit: Statement,
+    version: Statement,
+    view: Option<Begun>,
+    views: u64,
     connection: Connection,
     pub(crate) generation: u64,
-    tables: Tables,
 }
 
-/// Who keeps the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keeper {
-    Agent,
-    /// The original, or nobody: a copy.
-    Original,
-}
-
-/// What the file said about its tables.
-#[derive(Default)]
-struct Tables {
-    /// SQLite's counter of schema changes when it said so.
-    version: i64,
-    /// The names of all of them, in order; read when somebody asks.
-    names: Option<Vec<LdbTable>>,
-    /// Those that were read from.
-    by_name: HashMap<LdbTable, Table>,
+/// The view that is open.
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    stand: Stand,
+    at_ms: u64,
+    /// When the newest entry in it was written, once somebody asked.
+    last_update: Option<Option<LeaderTs>>,
 }
 
 impl Session {
-    /// Opens the file and reads once from it, for SQLite opens nothing before the first read.
+    /// Opens the file and reads once from it.
     pub(crate) fn open(file: &Path, keeper: Keeper, generation: u64) -> Result<Self, Error> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_URI
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let shm = match keeper {
-            // Keeps a reader that may write the directory from writing its shared memory.
-            Keeper::Agent => "&readonly_shm=1",
-            // Nobody sees to it that there is a WAL; it is made where we may, as the original's reader does.
-            Keeper::Original => "",
+        let connection = connect(file, keeper)?;
+        let mut session = Self {
+            tables: Tables::default(),
+            begin: Statement::prepare(&connection, "BEGIN")?,
+            commit: Statement::prepare(&connection, "COMMIT")?,
+            version: Statement::prepare(&connection, "PRAGMA schema_version")?,
+            view: None,
+            views: 0,
+            connection,
+            generation,
         };
-        let uri = format!("{}?mode=ro{shm}", uri(file));
-        let connection = Connection::open_with_flags(uri, flags)?;
-        connection.busy_timeout(std::time::Duration::ZERO)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        let version = schema_version(&connection)?;
-        Ok(Self { connection, generation, tables: Tables { version, ..Tables::default() } })
+        session.tables = Tables::of(session.version.integer()?);
+        Ok(session)
     }
 
-    /// Is no transaction open?
-    pub(crate) fn is_idle(&self) -> bool {
-        self.connection.is_autocommit()
+    /// Is a view open that shows this, and is young?
+    pub(crate) fn shows(&self, stand: Stand, now_ms: u64) -> bool {
+        self.view.is_some_and(|view| {
+            view.stand == stand && now_ms.wrapping_sub(view.at_ms) <= MAX_AGE_MS
+        })
     }
 
-    /// Runs `read` in a transaction.
-    pub(crate) fn view<T>(
-        &mut self,
-        read: impl FnOnce(&mut View<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.connection.prepare_cached("BEGIN")?.execute([])?;
-        let outcome = Self::begun(&self.connection, &mut self.tables, read);
-        // A failure of SQLite may have ended the transaction already.
-        if !self.connection.is_autocommit() {
-            self.connection.prepare_cached("COMMIT")?.execute([])?;
-        }
-        outcome
-    }
-
-    fn begun<T>(
-        connection: &Connection,
-        tables: &mut Tables,
-        read: impl FnOnce(&mut View<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    /// Begins a new view. What was committed before `stand` was looked at is in it.
+    pub(crate) fn renew(&mut self, stand: Stand, now_ms: u64) -> Result<(), Error> {
+        self.end()?;
+        self.begin.run()?;
         // The first read of the transaction: from here on it sees one state, of this schema.
-        let version = schema_version(connection)?;
-        if version != tables.version {
-            *tables = Tables { version, ..Tables::default() };
-            connection.flush_prepared_statement_cache();
+        match self.version.integer() {
+            Ok(version) => self.tables.follow(version, &self.connection),
+            Err(error) => {
+                self.end()?;
+                return Err(error);
+            }
         }
-        read(&mut View { connection, tables })
+        self.views += 1;
+        self.view = Some(Begun { stand, at_ms: now_ms, last_update: None });
+        Ok(())
     }
-}
 
-/// One state of the LDB.
-pub(crate) struct View<'a> {
-    pub(crate) connection: &'a Connection,
-    tables: &'a mut Tables,
-}
+    /// Ends the view, if there is one.
+    pub(crate) fn end(&mut self) -> Result<(), Error> {
+        self.view = None;
+        // A failure of SQLite may have ended the transaction already.
+        if self.connection.is_autocommit() { Ok(()) } else { self.commit.run() }
+    }
 
-impl View<'_> {
+    /// The number of the view that is open.
+    pub(crate) fn view(&self) -> Option<u64> {
+        self.view.map(|_| self.views)
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// What the file says about a table, and the connection to read it with.
+    pub(crate) fn table(&mut self, at: Place<'_>) -> Result<(&mut Table, &Connection), Error> {
+        Ok((self.tables.table(&self.connection, at)?, &self.connection))
+    }
+
     /// The names of all tables, in order.
-    pub(crate) fn tables(&mut self) -> Result<&[LdbTable], Error> {
-        let names = match self.tables.names.take() {
-            Some(names) => names,
-            None => schema::names(self.connection)?,
-        };
-        Ok(self.tables.names.insert(names))
+    pub(crate) fn names(&mut self) -> Result<&[LdbTable], Error> {
+        self.tables.names(&self.connection)
     }
 
     /// Those of a family.
-    pub(crate) fn tables_of(&mut self, family: &FamilyName) -> Result<&[LdbTable], Error> {
-        let all = self.tables()?;
+    pub(crate) fn names_of(&mut self, family: &FamilyName) -> Result<&[LdbTable], Error> {
+        let all = self.names()?;
         let start = all.partition_point(|table| table.family() < family);
         let end = all.partition_point(|table| table.family() <= family);
         Ok(&all[start..end])
     }
 
-    /// What the file says about a table.
-    pub(crate) fn table(&mut self, name: &LdbTable) -> Result<&Table, Error> {
-        if !self.tables.by_name.contains_key(name) {
-            let table = Table::load(self.connection, name)?;
-            self.tables.by_name.insert(name.clone(), table);
+    /// When the newest entry in the view was written.
+    pub(crate) fn last_update(&mut self) -> Result<Option<LeaderTs>, Error> {
+        if let Some(known) = self.view.and_then(|view| view.last_update) {
+            return Ok(known);
         }
-        self.tables.by_name.get(name).ok_or_else(|| Error::UnknownTable { table: name.clone() })
-    }
-
-    /// Hands out the rows whose key begins with these values, in the order of the key, until `each` breaks.
-    pub(crate) fn scan(
-        &mut self,
-        name: &LdbTable,
-        prefix: &[KeyValue<'_>],
-        each: &mut dyn FnMut(Row) -> ControlFlow<()>,
-    ) -> Result<(), Error> {
-        let connection = self.connection;
-        let table = self.table(name)?;
-        let Some(select) = table.selects.get(prefix.len()) else {
-            return Err(table.key_count(prefix.len()));
-        };
-        let mut key = Vec::with_capacity(prefix.len());
-        for (value, column) in prefix.iter().zip(table.schema.key_columns()) {
-            value.check(name, column)?;
-            key.push(value.stored(column));
+        let read = meta::last_update(&self.connection)?;
+        if let Some(view) = &mut self.view {
+            view.last_update = Some(read);
         }
-        let mut statement = connection.prepare_cached(select)?;
-        let mut rows = statement.query(params_from_iter(key))?;
-        while let Some(row) = rows.next()? {
-            if each(Row::read(&table.schema, row)?).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        Ok(read)
     }
 }
 
-/// SQLite's counter of schema changes.
-fn schema_version(connection: &Connection) -> Result<i64, Error> {
-    let mut statement = connection.prepare_cached("PRAGMA schema_version")?;
-    Ok(statement.query_row([], |row| row.get(0))?)
-}
-
-/// A path as a `file:` URI: all but plain characters are percent-encoded.
-fn uri(path: &Path) -> String {
-    // With an empty authority, for `//` at the beginning of a path would begin one.
-    let mut text = String::from(if path.is_absolute() { "file://" } else { "file:" });
-    for &byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
-            text.push(byte.into());
-        } else {
-            text += &format!("%{byte:02X}");
-        }
-    }
-    text
+/// Which table: as the program named it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) family: &'a FamilyName,
+    /// The family's number in its [`Ldb`](crate::Ldb).
+    pub(crate) number: usize,
+    pub(crate) table: &'a str,
 }

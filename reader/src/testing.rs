@@ -169,6 +169,16 @@ impl TestLdb {
         self.tell()
     }
 
+    /// Writes the sequence that the LDB stands at, and tells readers.
+    ///
+    /// # Errors
+    /// SQLite refuses it.
+    pub fn set_seq(&self, seq: ledger::Seq) -> Result<(), TestError> {
+        let sql = "REPLACE INTO _ldb_seq VALUES(1, ?1)";
+        self.connection.execute(sql, [seq.to_i64()])?;
+        self.tell()
+    }
+
     /// Says in the control page where the file stands, as an agent does after each commit.
     ///
     /// # Errors

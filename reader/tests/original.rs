@@ -24,17 +24,17 @@ fn content_that_only_the_original_writes_is_read_as_it_is() {
     .unwrap();
     let old = Ldb::open(test.dir()).unwrap().family("old").unwrap();
     let values: Vec<_> =
-        old.rows("rows", &[]).unwrap().iter().map(|row| row.values()[1..].to_vec()).collect();
+        old.all("rows").unwrap().iter().map(|row| row.values()[1..].to_vec()).collect();
     let bytes = |bytes: &[u8]| Value::Bytes(bytes.to_vec());
     assert_eq!(values[0], [text("a\0b"), text("abc")]);
     assert_eq!(values[1], [bytes(&[255, 0]), Value::Decimal(1.5)]);
     assert_eq!(values[2], [bytes(&[255, 0]), Value::Null]);
     assert_eq!(values[3], [text("1"), bytes(&[1])]);
-    let json = serde_json::to_string(&old.rows("rows", &[]).unwrap()[1]).unwrap();
+    let json = serde_json::to_string(&old.all("rows").unwrap()[1]).unwrap();
     assert_eq!(json, r#"{"id":2,"name":"/wA=","n":1.5}"#);
 
     test.sql("CREATE TABLE old___odd (id VARCHAR(20) PRIMARY KEY)").unwrap();
-    let error = old.rows("odd", &[]).unwrap_err().to_string();
+    let error = old.all("odd").unwrap_err().to_string();
     assert!(error.contains("column \"id\" is of type \"VARCHAR(20)\""), "{error}");
 }
 
@@ -61,6 +61,6 @@ fn a_file_of_the_original_can_be_read() {
             (ldb.generation(), ldb.position().unwrap(), ldb.seq().unwrap().get()),
             (0, None, 3)
         );
-        assert_eq!(ldb.family("old").unwrap().rows("rows", &[]).unwrap().len(), 3);
+        assert_eq!(ldb.family("old").unwrap().all("rows").unwrap().len(), 3);
     }
 }

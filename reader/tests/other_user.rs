@@ -74,7 +74,7 @@ fn replace(test: &TestLdb) -> Connection {
 fn child(dir: &OsStr) {
     let ldb = Ldb::open(dir).unwrap();
     let read = |ldb: &Ldb| {
-        let rows = ldb.family("pair").unwrap().rows("rows", &[]).unwrap();
+        let rows = ldb.family("pair").unwrap().all("rows").unwrap();
         assert_eq!(rows[0].get("n"), rows[1].get("n"), "torn");
         match rows[0].get("n") {
             Some(Value::Integer(number)) => *number,

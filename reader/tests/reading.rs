@@ -53,10 +53,13 @@ fn keys_are_in_key_order_and_names_are_quoted() {
     assert!(words.row("sql", &[2.into(), "b".into(), "k".into()]).unwrap().is_some());
     assert!(words.row("SQL", &[2.into(), "a".into(), "k".into()]).unwrap().is_none());
 
-    assert_eq!(groups(&words.rows("sql", &[]).unwrap()), [&text("a"), &text("z"), &text("b")]);
+    assert_eq!(groups(&words.all("sql").unwrap()), [&text("a"), &text("z"), &text("b")]);
     assert_eq!(groups(&words.rows("sql", &[1.into()]).unwrap()), [&text("a"), &text("z")]);
-    assert_eq!(groups(&words.rows_up_to("sql", &[], 1).unwrap()), [&text("a")]);
-    assert!(words.rows_up_to("sql", &[], 0).unwrap().is_empty());
+    assert_eq!(
+        groups(&words.scan("sql").limit(1).collect::<Result<Vec<_>, _>>().unwrap()),
+        [&text("a")]
+    );
+    assert!(words.scan("sql").limit(0).next().is_none());
     assert!(words.rows("sql", &[7.into()]).unwrap().is_empty());
     assert_eq!(words.schema("sql").unwrap().key()[0].as_str(), "order");
 }
@@ -86,12 +89,12 @@ fn what_is_wrong_with_a_request_is_named() {
     );
     assert!(words.rows("sql", &[b"1".into()]).unwrap_err().is_usage());
 
-    let missing = words.rows("nosql", &[]).unwrap_err();
+    let missing = words.all("nosql").unwrap_err();
     assert!(missing.is_not_found() && missing.to_string().contains("words___nosql"), "{missing}");
     let missing = ldb.family("verbs").unwrap_err();
     assert!(missing.is_not_found() && missing.to_string().contains("verbs"), "{missing}");
     assert!(ldb.family("no__name").unwrap_err().is_usage());
-    assert!(words.rows("1", &[]).unwrap_err().is_usage());
+    assert!(words.all("1").unwrap_err().is_usage());
 }
 
 #[test]
@@ -181,7 +184,7 @@ fn types_of_the_application_take_what_fits_and_name_what_does_not() {
     let Error::Decode { source, .. } = &error else { panic!("{error:?}") };
     assert!(source.to_string().contains("`absent`"), "{source}");
     let map: std::collections::BTreeMap<String, serde_json::Value> =
-        serde_json::from_str(&serde_json::to_string(&words.rows("sql", &[]).unwrap()[0]).unwrap())
+        serde_json::from_str(&serde_json::to_string(&words.all("sql").unwrap()[0]).unwrap())
             .unwrap();
     assert_eq!(map["ratio"], 0.25);
 }
@@ -209,7 +212,7 @@ fn reads_follow_a_new_generation() {
     // Through the path of the original too.
     let ldb = Ldb::open(test.dir().join("ldb.db")).unwrap();
     let words = ldb.family("words").unwrap();
-    assert_eq!((ldb.generation(), words.rows("sql", &[]).unwrap().len()), (1, 3));
+    assert_eq!((ldb.generation(), words.all("sql").unwrap().len()), (1, 3));
 
     let second = test.dir().join("gen-2");
     std::fs::create_dir(&second).unwrap();
@@ -221,16 +224,16 @@ fn reads_follow_a_new_generation() {
         &[text("c"), Value::Integer(9), text(""), Value::Null, Value::Bytes(vec![]), Value::Null],
     )
     .unwrap();
-    assert_eq!(words.rows("sql", &[]).unwrap().len(), 4);
+    assert_eq!(words.all("sql").unwrap().len(), 4);
 
     std::fs::rename(test.dir().join("next"), test.dir().join("current")).unwrap();
     write_word(&test, layout::word::GENERATION, 2);
-    assert_eq!((ldb.generation(), words.rows("sql", &[]).unwrap().len()), (2, 3));
+    assert_eq!((ldb.generation(), words.all("sql").unwrap().len()), (2, 3));
 
     // A generation that cannot be opened: reads go on from the last one.
     std::fs::remove_file(test.dir().join("current")).unwrap();
     write_word(&test, layout::word::GENERATION, 3);
-    assert_eq!(words.rows("sql", &[]).unwrap().len(), 3);
+    assert_eq!(words.all("sql").unwrap().len(), 3);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn threads_escape_from_what_a_dead_writer_left() {
     }
     let (mut writer, dir) = writer();
     let ldb = Ldb::open(&dir).unwrap();
-    let read = || ldb.family("pair").and_then(|family| family.rows("rows", &[]));
+    let read = || ldb.family("pair").and_then(|family| family.all("rows"));
     assert_eq!(read().unwrap().len(), 1);
     let mut slowest = Duration::ZERO;
     std::thread::scope(|scope| {

@@ -110,7 +110,7 @@ async fn rows_are_equal(url: CtlDbUrl, rounds: u32) {
         agent.reaches(seq).await;
         let table = schema.table();
         let family = agent.ldb().family(table.family().as_str()).unwrap();
-        let have = family.rows(table.table().as_str(), &[]).unwrap();
+        let have = family.all(table.table().as_str()).unwrap();
         assert_eq!(family.schema(table.table().as_str()).unwrap(), schema, "round {round}");
         let have: BTreeMap<_, _> = have
             .into_iter()

@@ -98,7 +98,7 @@ async fn large_entries_come_in_bounded_pages() {
     let dir = tempfile::tempdir().unwrap();
     let agent = Agent::start(&dir.path().join("ldb"), url(&database)).await;
     agent.reaches(seq).await;
-    let rows = agent.ldb().family("fam").unwrap().rows("tbl", &[]).unwrap();
+    let rows = agent.ldb().family("fam").unwrap().all("tbl").unwrap();
     assert_eq!(rows.len(), 4 * 170);
     assert!(rows.iter().all(
         |row| matches!(row.get("body"), Some(Value::Text(text)) if text == "1" || *text == large)
@@ -205,7 +205,7 @@ async fn a_ledger_of_the_original_is_followed() {
     let dir = tempfile::tempdir().unwrap();
     let agent = Agent::start(&dir.path().join("ldb"), url(&database)).await;
     agent.reaches(8).await;
-    let rows = agent.ldb().family("old").unwrap().rows("names", &[]).unwrap();
+    let rows = agent.ldb().family("old").unwrap().all("names").unwrap();
     let names: Vec<_> = rows.iter().map(|row| row.get("name").unwrap().clone()).collect();
     assert_eq!(names, [Value::Text("it's 🦀".to_owned()), Value::Text("1".to_owned())]);
     assert_eq!(agent.status().await["ledger"]["history"], "legacy");

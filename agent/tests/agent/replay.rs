@@ -64,7 +64,7 @@ async fn a_frame_larger_than_any_fetch_is_one_transaction() {
         seen = seen => assert_eq!(seen.unwrap(), ledger.head()),
         () = watch => {}
     }
-    let rows = agent.ldb().family("fam").unwrap().rows("tbl", &[]).unwrap();
+    let rows = agent.ldb().family("fam").unwrap().all("tbl").unwrap();
     assert_eq!(rows.len(), 100_002);
     let wal = std::fs::metadata(agent.dir.join("gen-1/ldb.db-wal")).unwrap().len();
     assert!(wal < 8 << 20, "the WAL has {wal} bytes");

@@ -265,7 +265,7 @@ async fn poison_within_a_frame_leaves_nothing_of_it() {
     assert!(metrics.contains("ctlstore_agent_entries_applied_total 9\n"), "{metrics}");
     ledger.sql("INSERT INTO ctlstore_skips VALUES (12010, 'no such table')");
     agent.reaches(12_011).await;
-    let rows = family.rows("tbl", &[]).unwrap().len();
+    let rows = family.all("tbl").unwrap().len();
     assert_eq!(rows, 3 + 2 + 11_999);
     agent.enters("following").await;
     let metrics = crate::agent::request(agent.admin, "GET", "/metrics", "").await.body;

@@ -94,5 +94,6 @@ pub(crate) async fn get(stack: &Stack, table: &str, key: &[&str]) -> Value {
 
 /// Rows by the reader crate, as an application reads them.
 pub(crate) fn rows(stack: &Stack, table: &str, prefix: &[KeyValue<'_>]) -> Result<Vec<Row>> {
-    Ok(Ldb::open(stack.ldb())?.family(&stack.family)?.rows(table, prefix)?)
+    let family = Ldb::open(stack.ldb())?.family(&stack.family)?;
+    Ok(if prefix.is_empty() { family.all(table)? } else { family.rows(table, prefix)? })
 }

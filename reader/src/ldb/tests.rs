@@ -1,13 +1,15 @@
-//! Which connections are kept, and which are let go.
+//! Which connections are kept, and which are let go; what happens when SQLite refuses for a moment.
 
-use std::os::unix::fs::{FileExt, symlink};
+use std::os::unix::fs::symlink;
+
+use ledger::Seq;
 
 use super::*;
 use crate::layout::word;
 use crate::testing::TestLdb;
 
 fn serve(test: &TestLdb, generation: u64, with_file: bool) {
-    let name = crate::layout::generation_dir(generation);
+    let name = generation_dir(generation);
     if with_file {
         std::fs::create_dir(test.dir().join(&name)).unwrap();
         let file = test.dir().join(&name).join(LDB);
@@ -15,56 +17,113 @@ fn serve(test: &TestLdb, generation: u64, with_file: bool) {
     }
     symlink(&name, test.dir().join("next")).unwrap();
     std::fs::rename(test.dir().join("next"), test.dir().join(CURRENT)).unwrap();
-    let ctl = std::fs::File::options().write(true).open(test.dir().join(CTL)).unwrap();
-    let offset = u64::try_from(word::GENERATION * 8).unwrap();
-    ctl.write_all_at(&generation.to_le_bytes(), offset).unwrap();
+    test.set_word(word::GENERATION, generation).unwrap();
 }
 
-fn idle(ldb: &Ldb) -> Vec<u64> {
-    ldb.idle().iter().map(|session| session.generation).collect()
+/// The generations that connections are open to.
+fn open(ldb: &Ldb) -> Vec<u64> {
+    let slots = process::slots(ldb.id());
+    slots.iter().filter_map(|slot| slot.lock().as_ref().map(|open| open.generation)).collect()
+}
+
+#[test]
+fn a_thread_has_one_connection_and_takes_it_along() {
+    let test = TestLdb::new().unwrap();
+    let ldb = Ldb::open(test.dir()).unwrap();
+    for _ in 0..3 {
+        ldb.clone().seq().unwrap();
+        assert_eq!(open(&ldb), [1]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                ldb.seq().unwrap();
+                assert_eq!(open(&ldb), [1, 1]);
+            });
+        });
+        // The thread's destructors may still run after it was joined.
+        while open(&ldb).len() > 1 {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_read_within_a_read_has_a_connection_of_its_own() {
+    let test = TestLdb::new().unwrap();
+    let ldb = Ldb::open(test.dir()).unwrap();
+    ldb.read(|_| {
+        ldb.seq()?;
+        assert_eq!(process::slots(ldb.id()).len(), 2);
+        Ok(())
+    })
+    .unwrap();
+    ldb.read(|_| ldb.seq()).unwrap();
+    assert_eq!(open(&ldb), [1, 1]);
 }
 
 #[test]
 fn no_connection_to_a_replaced_file_is_kept() {
     let test = TestLdb::new().unwrap();
     let ldb = Ldb::open(test.dir()).unwrap();
-    // As many reads at once need as many connections.
-    let mut lent: Vec<_> = (0..3).map(|_| ldb.session().unwrap()).collect();
-    ldb.give_back(lent.pop().unwrap());
-    ldb.give_back(lent.pop().unwrap());
-    assert_eq!(idle(&ldb), [1, 1]);
-
     serve(&test, 2, true);
     assert_eq!(ldb.seq().unwrap().get(), 0);
-    assert_eq!(idle(&ldb), [2]);
-    ldb.give_back(lent.pop().unwrap());
-    assert_eq!(idle(&ldb), [2]);
-}
-
-#[test]
-fn no_read_goes_back_behind_a_generation_that_answered() {
-    let test = TestLdb::new().unwrap();
-    let ldb = Ldb::open(test.dir()).unwrap();
-    let before = ldb.session().unwrap();
-    serve(&test, 2, true);
-    let after = ldb.session().unwrap();
-    // A race could leave it there.
-    ldb.idle().push(before);
+    assert_eq!((open(&ldb), ldb.stats().switches), (vec![2], 1));
     serve(&test, 3, false);
-    assert!(ldb.session().is_err());
-    ldb.give_back(after);
-    assert_eq!(ldb.session().unwrap().generation, 2);
+    // Goes on from what it has.
+    ldb.seq().unwrap();
+    assert_eq!(open(&ldb), [2]);
+    // Others find nothing.
+    assert!(std::thread::scope(|scope| scope.spawn(|| ldb.seq()).join().unwrap()).is_err());
 }
 
 #[test]
-fn a_connection_that_failed_in_its_transaction_is_not_kept() {
+fn connections_are_closed_with_the_last_clone() {
     let test = TestLdb::new().unwrap();
     let ldb = Ldb::open(test.dir()).unwrap();
-    let mut broken = ldb.session().unwrap();
+    let (id, slots) = (ldb.id(), process::slots(ldb.id()));
+    let clone = ldb.clone();
+    drop(ldb);
+    assert!(slots[0].lock().is_some());
+    drop(clone);
+    assert!(slots[0].lock().is_none() && process::slots(id).is_empty());
+}
+
+#[test]
+fn a_read_that_panics_leaves_a_connection_behind_that_works() {
+    let test = TestLdb::new().unwrap();
+    let ldb = Ldb::open(test.dir()).unwrap();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        broken.view::<()>(|_| panic!("in the middle")).ok();
+        ldb.read::<()>(|_| panic!("in the middle")).ok();
     }));
-    assert!(panicked.is_err() && !broken.is_idle());
-    ldb.give_back(broken);
-    assert!(idle(&ldb).is_empty());
+    assert!(panicked.is_err());
+    test.set_seq(Seq::new(7).unwrap()).unwrap();
+    assert_eq!((ldb.seq().unwrap().get(), open(&ldb)), (7, vec![1]));
+}
+
+#[test]
+fn what_sqlite_refuses_for_a_moment_is_tried_again() {
+    use rusqlite::ffi;
+    let test = TestLdb::new().unwrap();
+    let ldb = Ldb::open(test.dir()).unwrap();
+    let refuse =
+        |code: i32| Error::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+    let check = |code: i32, times: u32| {
+        let mut tries = 0;
+        let outcome = ldb.read(|session| {
+            tries += 1;
+            if tries <= times { Err(refuse(code)) } else { crate::meta::seq(session.connection()) }
+        });
+        (outcome.is_ok(), tries)
+    };
+    for code in [264, 1288, 261, 5, 15, 14, 14 | (1 << 8)] {
+        assert_eq!(check(code, 1), (true, 2), "{code}");
+        assert_eq!(check(code, 5), (true, 6), "{code}");
+    }
+    assert_eq!(ldb.stats().reopens, 0);
+    assert_eq!(check(264, 20), (true, 21));
+    assert!(ldb.stats().reopens > 0);
+    // What is wrong stays wrong.
+    for code in [1, 8, 10, 11, 26] {
+        assert_eq!(check(code, 1), (false, 1), "{code}");
+        assert_eq!(check(code, 0), (true, 1), "{code}");
+    }
 }

@@ -1,0 +1,155 @@
+//! Each thread's own connection. The thread takes its slot out of its list for the length of a read, so a read within a
+//! read finds none and gets a second one. The process's timer reaches the slot through a mutex that is free between reads:
+//! that is how it ends the view of a thread that sleeps.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use crate::session::Session;
+use crate::{Error, process};
+
+/// A connection, or room for one.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    session: Mutex<Option<Session>>,
+    /// When the view that is open began; 0 while none is.
+    view_since: AtomicU64,
+    /// A view of the application's own is not ended before; 0 without one.
+    keep_until: AtomicU64,
+    /// Its LDB is gone.
+    closed: AtomicBool,
+}
+
+impl Slot {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Option<Session>> {
+        // A panic in the application's code leaves a whole session behind.
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// None while a read is in progress.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Option<Session>>> {
+        match self.session.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Says that a view began.
+    pub(crate) fn began(&self, now_ms: u64) {
+        self.view_since.store(now_ms, Ordering::SeqCst);
+        process::view_began();
+    }
+
+    /// Says that none is open.
+    pub(crate) fn ended(&self) {
+        self.view_since.store(0, Ordering::SeqCst);
+    }
+
+    /// Keeps the view from being ended before; 0 lets it go.
+    pub(crate) fn keep_until(&self, until_ms: u64) {
+        self.keep_until.store(until_ms, Ordering::SeqCst);
+    }
+
+    /// Is the view one of the application's own?
+    pub(crate) fn is_kept(&self) -> bool {
+        self.keep_until.load(Ordering::Relaxed) != 0
+    }
+
+    /// Is a view open?
+    pub(crate) fn has_view(&self) -> bool {
+        self.view_since.load(Ordering::SeqCst) != 0
+    }
+
+    /// Ends the view if it began so long ago, unless a read is in progress.
+    pub(crate) fn end_view(&self, now_ms: u64, age_ms: u64) {
+        let since = self.view_since.load(Ordering::SeqCst);
+        let old = since != 0 && now_ms.saturating_sub(since) >= age_ms;
+        if !old || now_ms < self.keep_until.load(Ordering::SeqCst) {
+            return;
+        }
+        let Some(mut guard) = self.try_lock() else { return };
+        // It may have been renewed in between; then the next look ends it.
+        if self.view_since.load(Ordering::SeqCst) == since {
+            if guard.as_mut().is_some_and(|session| session.end().is_err()) {
+                *guard = None;
+            }
+            self.ended();
+        }
+    }
+
+    /// Closes the connection, unless a read is in progress.
+    pub(crate) fn disconnect(&self) -> bool {
+        let Some(mut guard) = self.try_lock() else { return false };
+        drop(guard.take());
+        self.ended();
+        true
+    }
+
+    /// Closes the connection when the LDB is let go: no read is in progress then.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.disconnect();
+    }
+}
+
+#[derive(Debug)]
+struct Mine {
+    ldb: u64,
+    fork: u64,
+    slot: Arc<Slot>,
+}
+
+thread_local! {
+    static MINE: RefCell<Vec<Mine>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A slot in use; goes back to its thread.
+#[derive(Debug)]
+pub(crate) struct Lent(Option<Mine>);
+
+impl Lent {
+    /// This thread's slot for an LDB, or a new one.
+    pub(crate) fn of(ldb: u64) -> Result<Self, Error> {
+        let fork = process::forks()?;
+        let found = MINE.try_with(|mine| {
+            let mut mine = mine.borrow_mut();
+            let found = mine.iter().position(|mine| mine.ldb == ldb && mine.fork == fork)?;
+            Some(mine.swap_remove(found))
+        });
+        // In the destructor of another thread-local value there may be no list any more.
+        let found = found.ok().flatten();
+        Ok(Self(Some(found.unwrap_or_else(|| new(ldb, fork)))))
+    }
+}
+
+impl std::ops::Deref for Lent {
+    type Target = Slot;
+    fn deref(&self) -> &Slot {
+        &self.0.as_ref().expect("BUG: it is there until it is dropped").slot
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mine = self.0.take();
+        // Without a list the connection is closed.
+        MINE.try_with(|list| list.borrow_mut().extend(mine)).ok();
+    }
+}
+
+#[cold]
+fn new(ldb: u64, fork: u64) -> Mine {
+    let tidy = |mine: &RefCell<Vec<Mine>>| {
+        let mut mine = mine.borrow_mut();
+        let (own, foreign): (Vec<_>, Vec<_>) = mine.drain(..).partition(|mine| mine.fork == fork);
+        // Of the process that forked this one: not even closed here.
+        std::mem::forget(foreign);
+        mine.extend(own.into_iter().filter(|mine| !mine.slot.closed.load(Ordering::Relaxed)));
+    };
+    MINE.try_with(tidy).ok();
+    let slot = Arc::new(Slot::default());
+    process::register(ldb, &slot);
+    Mine { ldb, fork, slot }
+}
