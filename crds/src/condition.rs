@@ -20,6 +20,8 @@ pub enum ConditionType {
     Programmed,
     /// Every node has it. For information: `Ready` never waits for it.
     Propagated,
+    /// The table is larger than its warn level, or larger than it may be. There only while true; `Ready` does not follow it.
+    SizeWarning,
     /// Work is pending. There only while true.
     Reconciling,
     /// No retry will help until somebody changes something. There only while true.
@@ -72,8 +74,12 @@ pub enum Reason {
     TooManyChanges,
     /// Somebody holds a lock on the table in the database; the message names who.
     WaitingForLock,
-    /// The database cannot be reached, or refuses the operator.
+    /// The database cannot be reached, or does not let the operator in.
     DatabaseUnavailable,
+    /// The database user of the operator lacks a privilege; docs/grants.md lists what it needs.
+    PrivilegeMissing,
+    /// Another program writes the ledger behind the back of ctlstore.
+    LedgerTaken,
     /// The database is of a version or kind that the operator must not touch.
     DatabaseIncompatible,
     /// The database refused the schema change.
@@ -82,6 +88,10 @@ pub enum Reason {
     TablesRemain,
     /// The object is being deleted.
     Deleting,
+    /// The table is larger than its warn level.
+    AboveWarnSize,
+    /// The table is larger than it may be, and takes no more rows.
+    AboveMaxSize,
     /// All nodes have it.
     AllNodes,
     /// Some nodes do not have it yet.
@@ -92,11 +102,12 @@ pub enum Reason {
 
 impl ConditionType {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Ready,
         Self::Accepted,
         Self::Programmed,
         Self::Propagated,
+        Self::SizeWarning,
         Self::Reconciling,
         Self::Stalled,
     ];

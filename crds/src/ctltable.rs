@@ -141,8 +141,8 @@ pub struct CtlTableStatus {
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
     /// `Ready` sums up `Accepted` (the spec is legal) and `Programmed` (the table is in the database and the ledger).
-    /// `Propagated` says that every node has it and never holds up `Ready`. `Reconciling` and `Stalled` are there only while
-    /// true.
+    /// `Propagated` says that every node has it and never holds up `Ready`. `SizeWarning` (the table outgrows its limits),
+    /// `Reconciling` and `Stalled` are there only while true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

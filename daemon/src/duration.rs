@@ -29,6 +29,19 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     if total.is_zero() { Err(wrong()) } else { Ok(total) }
 }
 
+/// Reads a duration as [`parse`] does, or `0`, which turns something off.
+///
+/// # Errors
+/// How to write one, for whoever typed it.
+pub fn parse_or_off(text: &str) -> Result<Duration, String> {
+    match text {
+        "0" | "0s" => Ok(Duration::ZERO),
+        text => {
+            parse(text).map_err(|_| "write a duration like 15s or 1m30s, or 0 for off".to_owned())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +53,9 @@ mod tests {
         {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)));
         }
+        assert_eq!(parse_or_off("0"), Ok(Duration::ZERO));
+        assert_eq!(parse_or_off("15s"), Ok(Duration::from_secs(15)));
+        assert!(parse_or_off("off").is_err());
         for wrong in ["", "30", "s", "0s", "-1s", "1.5s", "1d", "99999999999s", "s30"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

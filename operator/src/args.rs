@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ctldb::ClusterName;
+use ctldb::{ClusterName, SizeLimit};
 use daemon::lease::Timing;
 use ledger::CtlDbUrl;
 
@@ -45,6 +45,20 @@ pub struct Args {
     /// always mean the tables.
     #[arg(long, value_name = "N", env = "CTLSTORE_MAX_DROPS_PER_PASS", default_value_t = 1)]
     pub max_drops_per_pass: usize,
+
+    /// Time between two heartbeats, rows of ctlstore.heartbeats by which the lag of nodes can be told from silence; 0 for
+    /// none. The original's default.
+    #[arg(long, value_name = "TIME", env = "CTLSTORE_HEARTBEAT_INTERVAL", default_value = "15s", value_parser = daemon::duration::parse_or_off)]
+    pub heartbeat_interval: Duration,
+
+    /// Bytes beyond which executives refuse rows of a table without limits of its own, as their flag of this name says. Here
+    /// it only decides what statuses say.
+    #[arg(long, value_name = "BYTES", default_value_t = SizeLimit::default().max_bytes)]
+    pub max_table_size: u64,
+
+    /// Bytes beyond which a table without limits of its own gets the condition SizeWarning.
+    #[arg(long, value_name = "BYTES", default_value_t = SizeLimit::default().warn_bytes)]
+    pub warn_table_size: u64,
 
     /// Address of /livez, /readyz and /metrics, which are open to anyone who reaches it.
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8081")]
@@ -87,6 +101,10 @@ pub struct Config {
     pub recheck: Duration,
     /// How often the leader does its chores.
     pub chores: Duration,
+    /// Time between two heartbeats; none are written at zero.
+    pub heartbeat: Duration,
+    /// The limit of tables without one of their own.
+    pub table_size: SizeLimit,
     /// Where objects come from.
     pub source: Source,
 }
@@ -133,6 +151,11 @@ impl Args {
             admin_bind: Some(self.admin_bind),
             recheck: RECHECK,
             chores: CHORES,
+            heartbeat: self.heartbeat_interval,
+            table_size: SizeLimit {
+                max_bytes: self.max_table_size,
+                warn_bytes: self.warn_table_size,
+            },
             source: Source::Cluster(Cluster {
                 kubeconfig: self.kubeconfig,
                 lease_namespace: self.lease_namespace,
@@ -157,6 +180,8 @@ impl Config {
             admin_bind: None,
             recheck: RECHECK,
             chores: CHORES,
+            heartbeat: Duration::ZERO,
+            table_size: SizeLimit::default(),
             source: Source::Manifests(manifests),
         }
     }

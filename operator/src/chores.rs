@@ -1,11 +1,14 @@
-//! The leader's chores: win the epoch as soon as the database answers, finish what others left unfinished, and strike
-//! owners whose objects are gone.
+//! The leader's chores: win the epoch as soon as the database answers, finish what others left unfinished, measure the
+//! tables, and strike owners whose objects are gone.
 //!
 //! A table under the policy `Retain` has no finalizer, so that a namespace can go while the operator is away. Nobody says
 //! goodbye for it then; the sweep does, later.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use crds::CtlTable;
+use crds::condition::{ConditionType, find};
 use ctldb::{OwnerId, TableRecord};
 use daemon::log::Chain;
 use kube::Resource;
@@ -17,6 +20,8 @@ use crate::context::Context;
 use crate::ctltable::accept::sql_name;
 use crate::database::DatabaseError;
 use crate::objects::ObjectsError;
+use crate::sizes::Fullness;
+use crate::wake::Wakes;
 
 /// Why a chore was not done this time.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +35,7 @@ enum Error {
 /// Does the chores every `pause`, until `stop`.
 pub(crate) async fn run(
     context: &Context,
+    wakes: &Wakes,
     pause: Duration,
     stop: &CancellationToken,
 ) -> Result<(), NotListed> {
@@ -39,7 +45,7 @@ pub(crate) async fn run(
             return Ok(());
         }
         loop {
-            if let Err(error) = round(context).await {
+            if let Err(error) = round(context, wakes).await {
                 tracing::warn!(error = %Chain(&error), "the chores are not done, they are tried again");
             }
             tokio::time::sleep(pause).await;
@@ -52,7 +58,7 @@ pub(crate) async fn run(
     }
 }
 
-async fn round(context: &Context) -> Result<(), Error> {
+async fn round(context: &Context, wakes: &Wakes) -> Result<(), Error> {
     context.requeue.keep(|object| context.cache.has(object));
     let finish = context
         .database
@@ -60,7 +66,32 @@ async fn round(context: &Context) -> Result<(), Error> {
     for table in finish.await? {
         tracing::info!(%table, "finished a schema change that somebody had begun");
     }
+    measure(context, wakes).await?;
     sweep(context).await
+}
+
+/// Measures the tables, for executives and statuses; wakes those whose status says something else.
+async fn measure(context: &Context, wakes: &Wakes) -> Result<(), Error> {
+    let measure = context
+        .database
+        .ask("measure the tables", async |ctldb, fence| ctldb.measure_table_sizes(fence).await);
+    let sizes = measure.await?;
+    let limits: HashMap<_, _> = sizes.iter().map(|size| (size.table.clone(), size.limit)).collect();
+    context.sizes.replace(sizes);
+    let outdated = |table: &CtlTable| {
+        let family = context.cache.family(&table.spec.family_ref.name);
+        let Some(name) = family.and_then(|family| sql_name(table, &family)) else { return false };
+        let limit = limits.get(&name).copied().flatten();
+        let reason = match context.sizes.of(&name, limit) {
+            Fullness::Unknown => return false,
+            known => known.reason().map(|reason| reason.to_string()),
+        };
+        let conditions = table.status.as_ref().map(|status| status.conditions.as_slice());
+        let said = find(conditions.unwrap_or_default(), ConditionType::SizeWarning);
+        said.map(|said| &said.reason) != reason.as_ref()
+    };
+    wakes.tables(&context.cache.tables.state_filter(outdated)).await;
+    Ok(())
 }
 
 /// Strikes our cluster's owners whose objects are gone or want another table.

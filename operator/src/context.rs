@@ -10,6 +10,7 @@ use crate::database::Database;
 use crate::metrics::Metrics;
 use crate::objects::{ObjectId, Objects};
 use crate::requeue::Requeue;
+use crate::sizes::Sizes;
 use crate::verdict::Verdict;
 
 /// The parts that reconciles share.
@@ -23,6 +24,7 @@ pub(crate) struct Context {
     pub(crate) database: Database,
     pub(crate) budget: Budget,
     pub(crate) requeue: Requeue,
+    pub(crate) sizes: Sizes,
     pub(crate) metrics: Metrics,
 }
 

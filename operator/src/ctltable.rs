@@ -28,6 +28,7 @@ use crate::objects::{Kind, ObjectId, ObjectsError};
 use crate::refusal::Refusal;
 use crate::report::publish;
 use crate::requeue::{AGAIN, LOCKED};
+use crate::sizes::Fullness;
 use crate::verdict::Verdict;
 
 /// Which step failed.
@@ -90,9 +91,13 @@ pub(crate) async fn reconcile(
     };
     let table = &declared.table;
     let family = declared.family.as_ref().map(|declared| &declared.family);
+    let fullness = applied
+        .as_ref()
+        .map_or(Fullness::Unknown, |Applied { table, limit, .. }| context.sizes.of(table, *limit));
     let told = Told {
         generation: table.meta().generation,
         sql_name: family.and_then(|family| sql_name(table, family)),
+        fullness,
         schema_seq: applied.as_ref().map(|applied| applied.schema_seq),
         verdict,
     };
@@ -163,7 +168,8 @@ async fn end(
     };
     context.metrics.reconciled(Kind::Table, verdict.outcome(), began);
     let generation = table.meta().generation;
-    let told = Told { verdict, generation, sql_name: None, schema_seq: None };
+    let told =
+        Told { verdict, generation, sql_name: None, schema_seq: None, fullness: Fullness::Unknown };
     tell(table, object, &told, context).await?;
     next(&told.verdict, failure, object, context)
 }

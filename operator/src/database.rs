@@ -23,7 +23,7 @@ pub(crate) enum DatabaseError {
         /// What was tried.
         action: &'static str,
         /// Why not.
-        source: Error,
+        source: Box<Error>,
     },
 }
 
@@ -146,13 +146,15 @@ impl Database {
             self.breaker
                 .trip(Outage { reason: Reason::DatabaseUnavailable, message: words(&source) });
         }
-        DatabaseError::Failed { action, source }
+        DatabaseError::Failed { action, source: Box::new(source) }
     }
 }
 
 /// Is it the database as a whole that cannot be used, and why?
 pub(crate) fn outage(error: &Error) -> Option<Outage> {
     let reason = match error {
+        Error::Database { source: Fault::Denied(_), .. } => Reason::PrivilegeMissing,
+        Error::LedgerTaken { .. } => Reason::LedgerTaken,
         Error::Unavailable { .. }
         | Error::Contended { .. }
         | Error::Unsure { .. }
@@ -171,6 +173,14 @@ pub(crate) fn outage(error: &Error) -> Option<Outage> {
 /// What may be shown of an error: it and the fault behind it, both in our words. What is behind the fault is the
 /// driver's, which may name hosts and users, and is for the log.
 fn words(error: &Error) -> String {
+    if let Error::Database { action, source: Fault::Denied(_) } = error {
+        return format!(
+            "{action}: the operator's database user lacks a privilege, grant what docs/grants.md lists; its log has the database's own words"
+        );
+    }
+    if matches!(error, Error::LedgerTaken { .. }) {
+        return error.to_string();
+    }
     match std::error::Error::source(error) {
         Some(fault) if fault.is::<Fault>() => format!("{error}: {fault}"),
         Some(_) | None => error.to_string(),
@@ -181,14 +191,26 @@ fn words(error: &Error) -> String {
 mod tests {
     use super::*;
 
+    fn cause(words: &str) -> std::sync::Arc<dyn std::error::Error + Send + Sync> {
+        std::sync::Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(words))
+    }
+
     #[test]
     fn an_outage_says_what_is_wrong_and_not_in_the_drivers_words() {
-        let source = Fault::Denied("CREATE command denied to user 'op'@'10.0.0.7'".into());
+        let source = Fault::Denied(cause("CREATE command denied to user 'op'@'10.0.0.7'"));
         let denied = Error::Database { action: "change a table", source };
+        let Outage { reason, message } = outage(&denied).unwrap();
+        assert_eq!(reason, Reason::PrivilegeMissing);
         assert_eq!(
-            outage(&denied).unwrap().message,
-            "change a table: ctldb refused, see its own words and grant what is missing: the database user lacks a privilege"
+            message,
+            "change a table: the operator's database user lacks a privilege, grant what docs/grants.md lists; its log has the database's own words"
         );
+        let taken = Error::LedgerTaken { source: Fault::Duplicate(cause("Duplicate entry '7'")) };
+        let Outage { reason, message } = outage(&taken).unwrap();
+        assert_eq!(reason, Reason::LedgerTaken);
+        assert!(message.contains("ctlstore ctldb new-history") && !message.contains("'7'"));
+        let full = Error::Database { action: "change a table", source: Fault::Refused(cause("x")) };
+        assert_eq!(outage(&full).unwrap().reason, Reason::DatabaseUnavailable);
         assert_eq!(outage(&Error::LedgerLock).unwrap().message, Error::LedgerLock.to_string());
     }
 }

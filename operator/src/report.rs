@@ -63,7 +63,8 @@ pub(crate) async fn publish<S: Status>(
     }
     let value = serde_json::to_value(&after).expect("BUG: a status is plain data");
     objects.set_status(object, &value).await?;
-    if let Some(news) = told(&before, &after) {
+    let told = [told(&before, &after), outgrown(before.conditions(), after.conditions())];
+    for news in told.into_iter().flatten() {
         objects.tell(object, &news).await;
     }
     Ok(())
@@ -81,6 +82,22 @@ fn told<S: Status>(before: &S, after: &S) -> Option<News> {
     let note = ready.message[..ready.message.floor_char_boundary(NOTE_MAX)].to_owned();
     let warning = ready.status != State::True.to_string();
     Some(News { warning, reason: ready.reason.clone(), note })
+}
+
+/// The event of a table that outgrows its limits, or is within them again.
+fn outgrown(before: &[Condition], after: &[Condition]) -> Option<News> {
+    let was = find(before, ConditionType::SizeWarning);
+    match (was, find(after, ConditionType::SizeWarning)) {
+        (was, Some(is)) if was.map(|was| &was.reason) != Some(&is.reason) => {
+            let note = is.message[..is.message.floor_char_boundary(NOTE_MAX)].to_owned();
+            Some(News { warning: true, reason: is.reason.clone(), note })
+        }
+        (Some(_), None) => {
+            let note = "the table is below its warn level again".to_owned();
+            Some(News { warning: false, reason: Reason::Applied.to_string(), note })
+        }
+        (_, Some(_)) | (None, None) => None,
+    }
 }
 
 #[cfg(test)]
@@ -121,5 +138,22 @@ mod tests {
         assert_eq!(note(conflict("c"), conflict("d")), None);
         let pending = status(State::Unknown, Reason::Pending, "p", 1);
         assert_eq!(note(CtlTableStatus::default(), pending), None, "nothing happened yet");
+    }
+
+    #[test]
+    fn outgrowing_a_limit_is_told_once_and_so_is_its_end() {
+        let said = |reason| {
+            let wanted = [Wanted::new(ConditionType::SizeWarning, State::True, reason, "x")];
+            merge(&[], &wanted, Some(1), &Time(jiff::Timestamp::UNIX_EPOCH))
+        };
+        let (warn, full) = (said(Reason::AboveWarnSize), said(Reason::AboveMaxSize));
+        let news = |before: &[Condition], after: &[Condition]| {
+            outgrown(before, after).map(|news| (news.warning, news.reason))
+        };
+        assert_eq!(news(&[], &warn), Some((true, "AboveWarnSize".to_owned())));
+        assert_eq!(news(&warn, &warn), None);
+        assert_eq!(news(&warn, &full), Some((true, "AboveMaxSize".to_owned())));
+        assert_eq!(news(&full, &[]), Some((false, "Applied".to_owned())));
+        assert_eq!(news(&[], &[]), None);
     }
 }

@@ -27,10 +27,11 @@ use crate::manifests::{self, Desk, Manifests};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::requeue::Requeue;
+use crate::sizes::Sizes;
 use crate::stage::Stage;
 use crate::wake::{self, Queues, Wakes, Watched};
 use crate::watch::{SILENCE, Watch, names};
-use crate::{breaker, chores, crd_check, reconcilers, secret_file};
+use crate::{breaker, chores, crd_check, heartbeat, reconcilers, secret_file};
 
 /// For the looks that are in hand when the operator is stopped; the Lease is given back after them.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -88,8 +89,8 @@ async fn in_cluster(
     spawn_watch(&mut tasks, "watch of families", families, (&watching, &stage));
     spawn_watch(&mut tasks, "watch of tables", tables, (&watching, &stage));
     spawn_watch(&mut tasks, "watch of namespaces", namespaces, (&watching, &stage));
-    spawn_work(&mut tasks, context.clone(), (wakes, queues), &stage);
-    spawn_chores(&mut tasks, &config, &context, &stage);
+    spawn_chores(&mut tasks, &config, (&context, &wakes), &stage);
+    spawn_work(&mut tasks, context, (wakes, queues), &stage);
     drop(stage);
     tasks.run(DRAIN).await
 }
@@ -110,8 +111,8 @@ async fn on_manifests(
     let stage = Stage::new(leadership, stop.clone(), CancellationToken::new());
     let (path, reader) = (folder.path, wakes.clone());
     tasks.spawn("manifests", async move { manifests::follow(&path, &desk, &reader, &stop).await });
-    spawn_work(&mut tasks, context.clone(), (wakes, queues), &stage);
-    spawn_chores(&mut tasks, &config, &context, &stage);
+    spawn_chores(&mut tasks, &config, (&context, &wakes), &stage);
+    spawn_work(&mut tasks, context, (wakes, queues), &stage);
     drop(stage);
     tasks.run(DRAIN).await
 }
@@ -246,10 +247,24 @@ fn spawn_work(
 }
 
 /// What goes on beside the looks.
-fn spawn_chores(tasks: &mut Tasks, config: &Config, context: &Arc<Context>, stage: &Stage) {
+fn spawn_chores(
+    tasks: &mut Tasks,
+    config: &Config,
+    (context, wakes): (&Arc<Context>, &Wakes),
+    stage: &Stage,
+) {
     let shared = || (Arc::clone(context), stage.stop.clone());
-    let ((work, stop), pause) = (shared(), config.chores);
-    tasks.spawn("chores", stage.clone().run(async move { chores::run(&work, pause, &stop).await }));
+    let ((work, stop), pause, wakes) = (shared(), config.chores, wakes.clone());
+    let work = async move { chores::run(&work, &wakes, pause, &stop).await };
+    tasks.spawn("chores", stage.clone().run(work));
+    if !config.heartbeat.is_zero() {
+        let ((work, stop), interval) = (shared(), config.heartbeat);
+        let beating = async move {
+            heartbeat::run(&work, interval, &stop).await;
+            anyhow::Ok(())
+        };
+        tasks.spawn("heartbeat", stage.clone().run(beating));
+    }
     let (work, stop) = shared();
     tasks.spawn("epoch", async move {
         tokio::select! {
@@ -283,6 +298,7 @@ fn parts(
         database: Database::new(ctldb, config.cluster_name, metrics.clone()),
         budget: Budget::new(config.max_changes),
         requeue: Requeue::new(config.recheck),
+        sizes: Sizes::new(config.table_size),
         metrics,
     };
     Ok((Arc::new(context), wakes, queues))

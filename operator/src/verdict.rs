@@ -35,7 +35,7 @@ impl Verdict {
             DatabaseError::Down(outage) => {
                 return Self::trying(State::Unknown, outage.reason, &outage.message);
             }
-            DatabaseError::Failed { action: _, source } => source,
+            DatabaseError::Failed { action: _, source } => source.as_ref(),
         };
         if let Some(outage) = outage(source) {
             return Self::trying(State::Unknown, outage.reason, &outage.message);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn failed(source: Error) -> Verdict {
-        Verdict::of(&DatabaseError::Failed { action: "test", source })
+        Verdict::of(&DatabaseError::Failed { action: "test", source: Box::new(source) })
     }
 
     #[test]

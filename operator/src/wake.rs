@@ -114,7 +114,8 @@ impl Wakes {
         self.tables(&self.cache.tables.state()).await;
     }
 
-    async fn tables(&self, tables: &[Arc<CtlTable>]) {
+    /// These tables.
+    pub(crate) async fn tables(&self, tables: &[Arc<CtlTable>]) {
         for table in tables {
             self.table(table).await;
         }

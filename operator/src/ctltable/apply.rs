@@ -2,7 +2,7 @@
 //! next look.
 
 use crds::CtlTable;
-use ctldb::{Author, SchemaChange, SchemaChangeKind};
+use ctldb::{Author, SchemaChange, SchemaChangeKind, SizeLimit};
 use kube::Resource;
 use ledger::{LdbTable, Seq};
 
@@ -18,6 +18,8 @@ pub(crate) struct Applied {
     pub(crate) table: LdbTable,
     /// The ledger entry that made it what it is.
     pub(crate) schema_seq: Seq,
+    /// The limit that it has.
+    pub(crate) limit: Option<SizeLimit>,
 }
 
 /// What became of a plan.
@@ -35,7 +37,7 @@ pub(crate) async fn apply(
     author: &Author,
     database: &Database,
 ) -> Result<Outcome, DatabaseError> {
-    let Plan { table, owner, steps, mut schema_seq } = plan;
+    let Plan { table, owner, steps, limit, mut schema_seq } = plan;
     let change = async |action, kind| {
         let change = SchemaChange { table: table.clone(), by: owner.id.clone(), kind };
         let changed = database
@@ -80,7 +82,7 @@ pub(crate) async fn apply(
         }
     }
     let schema_seq = schema_seq.expect("BUG: a table is there or is created");
-    Ok(Outcome::Applied(Applied { table, schema_seq }))
+    Ok(Outcome::Applied(Applied { table, schema_seq, limit }))
 }
 
 /// Who made a change, for the ledger's audit columns: we, on behalf of whoever applied the object.

@@ -107,7 +107,9 @@ fn table_name(table: &CtlTable, family: Option<&crds::CtlFamily>) -> Option<LdbT
 
 fn gone_is_done(answer: Result<(), DatabaseError>) -> Result<(), DatabaseError> {
     match answer {
-        Err(DatabaseError::Failed { source: Error::TableNotFound(_), .. }) => Ok(()),
+        Err(DatabaseError::Failed { source, .. }) if matches!(*source, Error::TableNotFound(_)) => {
+            Ok(())
+        }
         other => other,
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) owner: Owner,
     /// The steps.
     pub(crate) steps: Vec<Step>,
+    /// The limit that it has after the steps.
+    pub(crate) limit: Option<SizeLimit>,
     /// The entry that made the table what it is, before the steps.
     pub(crate) schema_seq: Option<Seq>,
 }
@@ -68,7 +70,7 @@ pub(crate) fn plan(accepted: Accepted, me: &OwnerId, seen: &Seen) -> Result<Plan
     let Accepted { schema, limit, deletion, family_ends, confirmed } = accepted;
     let owner = Owner { id: me.clone(), deletion };
     let mut plan =
-        Plan { table: schema.table().clone(), owner, steps: Vec::new(), schema_seq: None };
+        Plan { table: schema.table().clone(), owner, steps: Vec::new(), limit, schema_seq: None };
     let Some(record) = &seen.record else {
         not_somebody_elses(schema.table(), &seen.live)?;
         if family_ends {

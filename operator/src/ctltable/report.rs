@@ -1,11 +1,12 @@
 //! Says in a table's status what came of it. Pure.
 
 use crds::CtlTableStatus;
-use crds::condition::{ConditionType, Reason, State, Wanted, merge};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use crds::condition::{ConditionType, Reason, State, Wanted, find, merge};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use ledger::{LdbTable, Seq};
 
 use crate::ctltable::apply::Applied;
+use crate::sizes::Fullness;
 use crate::verdict::Verdict;
 
 /// What there is to say about a table.
@@ -17,17 +18,19 @@ pub(crate) struct Told {
     pub(crate) sql_name: Option<LdbTable>,
     /// The ledger entry that made it what it is, once it was there.
     pub(crate) schema_seq: Option<Seq>,
+    /// How large it is.
+    pub(crate) fullness: Fullness,
 }
 
 /// The verdict on a table that is as declared.
 pub(crate) fn done(applied: &Applied) -> Verdict {
-    let Applied { table, schema_seq } = applied;
+    let Applied { table, schema_seq, limit: _ } = applied;
     Verdict::Done { message: format!("table {table} is in the ledger at sequence {schema_seq}") }
 }
 
 /// The whole status that follows on `before`.
 pub(crate) fn status(before: &CtlTableStatus, told: &Told, now: &Time) -> CtlTableStatus {
-    let Told { verdict, generation, sql_name, schema_seq } = told;
+    let Told { verdict, generation, sql_name, schema_seq, fullness } = told;
     let mut wanted = verdict.conditions();
     wanted.push(Wanted::new(
         ConditionType::Propagated,
@@ -35,11 +38,57 @@ pub(crate) fn status(before: &CtlTableStatus, told: &Told, now: &Time) -> CtlTab
         Reason::Pending,
         "nothing is known of the nodes",
     ));
+    match (fullness, sql_name) {
+        (Fullness::Unknown, _) | (_, None) => wanted.extend(said_before(&before.conditions)),
+        (fullness, Some(table)) => wanted.extend(fullness.condition(table)),
+    }
     CtlTableStatus {
         observed_generation: *generation,
         conditions: merge(&before.conditions, &wanted, *generation, now),
         sql_name: sql_name.as_ref().map(ToString::to_string).or_else(|| before.sql_name.clone()),
         schema_seq: schema_seq.map(Seq::to_i64).or(before.schema_seq),
         propagation: before.propagation.clone(),
+    }
+}
+
+/// What was said of the size, for as long as nobody has measured the table again.
+fn said_before(conditions: &[Condition]) -> Option<Wanted> {
+    let said = find(conditions, ConditionType::SizeWarning)?;
+    let reason = [Reason::AboveWarnSize, Reason::AboveMaxSize]
+        .into_iter()
+        .find(|reason| reason.to_string() == said.reason)?;
+    Some(Wanted::new(ConditionType::SizeWarning, State::True, reason, said.message.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ctldb::SizeLimit;
+
+    use super::*;
+
+    #[test]
+    fn a_warning_stays_until_somebody_has_measured_the_table_again() {
+        let table = LdbTable::parse("billing___plans").unwrap();
+        let after = |before: &CtlTableStatus, fullness| {
+            let told = Told {
+                verdict: Verdict::Done { message: "x".to_owned() },
+                generation: Some(1),
+                sql_name: Some(table.clone()),
+                schema_seq: Some(Seq::FIRST),
+                fullness,
+            };
+            status(before, &told, &Time(jiff::Timestamp::UNIX_EPOCH))
+        };
+        let reason = |status: &CtlTableStatus| {
+            find(&status.conditions, ConditionType::SizeWarning).map(|said| said.reason.clone())
+        };
+        let limit = SizeLimit { max_bytes: 100, warn_bytes: 50 };
+        let warned = after(&CtlTableStatus::default(), Fullness::AboveWarn { bytes: 60, limit });
+        assert_eq!(reason(&warned).as_deref(), Some("AboveWarnSize"));
+        assert_eq!(after(&warned, Fullness::Unknown), warned);
+        let full = after(&warned, Fullness::AboveMax { bytes: 101, limit });
+        assert_eq!(reason(&full).as_deref(), Some("AboveMaxSize"));
+        assert_eq!(reason(&after(&full, Fullness::Fine)), None);
+        assert_eq!(reason(&after(&CtlTableStatus::default(), Fullness::Unknown)), None);
     }
 }

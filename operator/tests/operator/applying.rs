@@ -87,17 +87,17 @@ async fn limits_policies_and_drift_are_followed() -> Result<()> {
     let config = operator::Config { recheck: Duration::from_secs(2), ..world.config() };
     let operator = Operator::start(config).await?;
     let billing =
-        family("billing", &["name: bills", "tableDefaults: {maxSize: 2Ki, warnSize: 1Ki}"]);
+        family("billing", &["name: bills", "tableDefaults: {maxSize: 2Mi, warnSize: 1Mi}"]);
     world.apply(&[billing, table("web", "plans", &["note Text"], &[])])?;
     let plans = world.table("plans", Reason::Applied).await?;
     assert_eq!(plans.status.unwrap().sql_name.as_deref(), Some("bills___plans"));
     let name = ledger::LdbTable::parse("bills___plans")?;
     let limit = async || world.ctldb().table_limit(&name).await;
-    assert_eq!(limit().await?.map(|limit| (limit.max_bytes, limit.warn_bytes)), Some((2048, 1024)));
-    world.apply(&[table("web", "plans", &["note Text"], &["limits: {maxSize: 5}"])])?;
+    assert_eq!(limit().await?.map(|limit| (limit.max_bytes, limit.warn_bytes)), Some((2 << 20, 1 << 20)));
+    world.apply(&[table("web", "plans", &["note Text"], &["limits: {maxSize: 5Mi}"])])?;
     eventually(SOON, async || {
         let limit = limit().await?.map(|limit| (limit.max_bytes, limit.warn_bytes));
-        ensure!(limit == Some((5, 5)), "{limit:?}");
+        ensure!(limit == Some((5 << 20, 5 << 20)), "{limit:?}");
         Ok(())
     })
     .await?;

@@ -12,4 +12,5 @@ mod limits;
 mod manifest;
 mod outages;
 mod refusing;
+mod sizes;
 mod world;

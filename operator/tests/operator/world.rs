@@ -80,6 +80,8 @@ impl World {
             admin_bind: Some("127.0.0.1:0".parse().unwrap()),
             recheck: Duration::from_secs(600),
             chores: Duration::from_secs(1),
+            heartbeat: Duration::ZERO,
+            table_size: ctldb::SizeLimit::default(),
             source: Source::Cluster(Cluster {
                 kubeconfig: Some(self.kubeconfig()),
                 lease_namespace: "default".to_owned(),
