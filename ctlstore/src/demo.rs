@@ -41,8 +41,15 @@ pub(crate) fn demo(args: Demo, out: &mut dyn Write) -> Result<Outcome> {
     let temporary = tempfile::tempdir().context("make a temporary folder")?;
     let dir = dir.unwrap_or_else(|| temporary.path().to_owned());
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config =
-        dev::Config { dir, manifests, executive_bind: free, read_bind: free, allow_drop: false };
+    let config = dev::Config {
+        dir,
+        manifests,
+        executive_bind: free,
+        read_bind: free,
+        // It is over before the first, and prints the sequences of its own entries.
+        heartbeat: Duration::ZERO,
+        allow_drop: false,
+    };
     let runtime = Runtime::new()?;
     let ended = runtime.block_on(async {
         let stop = CancellationToken::new();
@@ -100,7 +107,7 @@ async fn show(
         writeln!(out, "\n{table}, read from the file:")?;
         let family = ldb.family(table.family().as_str())?;
         let schema = family.schema(table.table().as_str())?;
-        print::rows(&schema, &family.rows(table.table().as_str(), &[])?, Output::Table, out)?;
+        print::rows(&schema, &family.all(table.table().as_str())?, Output::Table, out)?;
     }
     let median = point_read(&ldb, table)?;
     let micros = median.as_secs_f64() * 1e6;
@@ -185,7 +192,7 @@ async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> Result<T> {
 fn point_read(ldb: &Ldb, table: &LdbTable) -> Result<Duration> {
     let family = ldb.family(table.family().as_str())?;
     let name = table.table().as_str();
-    let first = family.rows_up_to(name, &[], 1)?;
+    let first = family.scan(name).limit(1).collect::<Result<Vec<_>, _>>()?;
     let row = first.first().context("the batch wrote no row into the first table")?;
     let key: Vec<_> =
         row.schema().key().iter().filter_map(|column| row.get(column.as_str())).collect();

@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) executive_bind: SocketAddr,
     /// Where the node's read API listens.
     pub(crate) read_bind: SocketAddr,
+    /// Time between two heartbeats; none are written at zero.
+    pub(crate) heartbeat: Duration,
     /// May tables be dropped?
     pub(crate) allow_drop: bool,
 }
@@ -64,8 +66,9 @@ pub(crate) enum Said {
 
 /// `ctlstore dev`: prints where everything is, then each status as it changes, until Ctrl-C.
 pub(crate) fn dev(args: Dev, out: &mut dyn Write) -> Result<Outcome> {
-    let Dev { dir, manifests, executive_bind, read_bind, allow_drop } = args;
-    let config = Config { dir, manifests, executive_bind, read_bind, allow_drop };
+    let Dev { dir, manifests, executive_bind, read_bind, heartbeat_interval, allow_drop } = args;
+    let heartbeat = heartbeat_interval;
+    let config = Config { dir, manifests, executive_bind, read_bind, heartbeat, allow_drop };
     let runtime = Runtime::new()?;
     let ended = runtime.block_on(async {
         let stop = daemon::signal::stop_on_signal()?;

@@ -8,14 +8,16 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 use daemon::log::{self, Chain};
 
-use crate::args::{Cli, Command, LogFormat};
+use crate::args::{Cli, Command, Ledger, LogFormat};
 use crate::outcome::Outcome;
 use crate::terminal::Terminal;
 
 mod args;
+mod client;
 mod demo;
 mod dev;
 mod greeting;
+mod ldb;
 mod outcome;
 mod print;
 mod read;
@@ -70,7 +72,20 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome> {
         Command::Scan(args) => read::scan(&args, out),
         Command::Status(args) => read::status(&args, out),
         Command::Wait(args) => read::wait(&args, out),
-        Command::Ledger(args) => repair::ledger(args, out),
+        Command::Ldb(args) => ldb::ldb(&args, out),
+        Command::Family(args) => client::family(args, out),
+        Command::Table(args) => client::table(args, out),
+        Command::Writer(args) => client::writer(args, out),
+        Command::Mutate(args) => client::mutate(&args, out),
+        Command::Limits(args) => client::limits(args, out),
+        Command::History(args) => client::history(args, out),
+        Command::Ledger(args) => match args {
+            Ledger::Tail { lines, follow, admin } => client::tail((lines, follow), &admin, out),
+            Ledger::Show { seq, admin } => client::show(seq, &admin, out),
+            Ledger::Skip { ctldb, skip } => repair::skip(&ctldb, skip, out),
+            Ledger::Verify { ctldb } => repair::verify(&ctldb, out),
+        },
+        Command::Heartbeat(args) => client::heartbeat(&args),
         Command::Ctldb(args) => repair::ctldb(args, out),
     }
 }
@@ -78,13 +93,23 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome> {
 /// Services tell what they do; a person who types a command wants its answer.
 fn usual_filter(command: &Command) -> &'static str {
     match command {
-        Command::Operator(_) | Command::Executive(_) | Command::Agent(_) => "info",
+        Command::Operator(_)
+        | Command::Executive(_)
+        | Command::Agent(_)
+        | Command::Heartbeat(_) => "info",
         // Its own words say that it is open to everyone.
         Command::Dev(_) | Command::Demo(_) => "warn,executive::run=error",
         Command::Get(_)
         | Command::Scan(_)
         | Command::Status(_)
         | Command::Wait(_)
+        | Command::Ldb(_)
+        | Command::Family(_)
+        | Command::Table(_)
+        | Command::Writer(_)
+        | Command::Mutate(_)
+        | Command::Limits(_)
+        | Command::History(_)
         | Command::Ledger(_)
         | Command::Ctldb(_) => "warn",
     }

@@ -49,7 +49,8 @@ pub(crate) fn age(age: Duration) -> String {
     }
 }
 
-fn table(lines: &[Vec<String>], out: &mut dyn Write) -> io::Result<()> {
+/// Prints lines of cells, the first of which names the columns.
+pub(crate) fn table(lines: &[Vec<String>], out: &mut dyn Write) -> io::Result<()> {
     let columns = lines.first().map_or(0, Vec::len);
     let width =
         |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
@@ -71,7 +72,7 @@ fn cell(value: &Value) -> String {
         Value::Null => NO_VALUE.to_owned(),
         Value::Integer(integer) => integer.to_string(),
         Value::Decimal(number) => number.to_string(),
-        Value::Text(text) => text.chars().flat_map(escape).collect(),
+        Value::Text(text) => line(text),
         Value::Bytes(bytes) if bytes.len() > 2 * SHOWN => {
             format!("{}… ({} bytes)", hexadecimal(&bytes[..SHOWN]), bytes.len())
         }
@@ -81,6 +82,11 @@ fn cell(value: &Value) -> String {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// A text on one line, which cannot play with the terminal.
+pub(crate) fn line(text: &str) -> String {
+    text.chars().flat_map(escape).collect()
 }
 
 fn escape(character: char) -> Vec<char> {

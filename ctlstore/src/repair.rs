@@ -9,24 +9,26 @@ use ctldb::{Author, CtlDb, Verified};
 use ledger::{CtlDbUrl, Seq};
 use tokio::runtime::Runtime;
 
-use crate::args::{CtlDbCommand, CtlDbFile, Ledger};
+use crate::args::{CtlDbCommand, CtlDbFile, Skip};
 use crate::outcome::Outcome;
 
-/// `ctlstore ledger …`
-pub(crate) fn ledger(args: Ledger, out: &mut dyn Write) -> Result<Outcome> {
-    match args {
-        Ledger::Skip { seq, reason, principal, ctldb } => {
-            let seq = Seq::try_from(seq)?;
-            let author = author(principal, Some(reason.clone()));
-            on(&ctldb, async |ctldb| ctldb.skip(seq, &reason, &author).await)?;
-            writeln!(out, "agents will pass entry {seq} as if it were empty")?;
+/// `ctlstore ledger skip`
+pub(crate) fn skip(file: &CtlDbFile, skip: Skip, out: &mut dyn Write) -> Result<Outcome> {
+    let Skip { seq, reason, principal } = skip;
+    let seq = Seq::try_from(seq)?;
+    let author = author(principal, Some(reason.clone()));
+    on(file, async |ctldb| ctldb.skip(seq, &reason, &author).await)?;
+    writeln!(out, "agents will pass entry {seq} as if it were empty")?;
+    Ok(Outcome::Done)
+}
+
+/// `ctlstore ledger verify`
+pub(crate) fn verify(file: &CtlDbFile, out: &mut dyn Write) -> Result<Outcome> {
+    match on(file, async |ctldb| ctldb.verify().await)? {
+        Verified { entries: 0, .. } => writeln!(out, "the chain holds: the ledger is empty")?,
+        Verified { first, last, entries } => {
+            writeln!(out, "the chain holds: {entries} entries, from {first} to {last}")?;
         }
-        Ledger::Verify { ctldb } => match on(&ctldb, async |ctldb| ctldb.verify().await)? {
-            Verified { entries: 0, .. } => writeln!(out, "the chain holds: the ledger is empty")?,
-            Verified { first, last, entries } => {
-                writeln!(out, "the chain holds: {entries} entries, from {first} to {last}")?;
-            }
-        },
     }
     Ok(Outcome::Done)
 }

@@ -60,6 +60,7 @@ async fn start(
         read_bind: Some(config.read_bind),
         admin_bind: None,
         poll_interval: POLL_INTERVAL,
+        ldb: agent::args::LdbLimits::default(),
     };
     let (up, started) = oneshot::channel();
     tasks.spawn("agent", agent::run::run(agent, stop.clone(), send(up)));
@@ -77,8 +78,11 @@ async fn start(
     // The operator must not wait for a terminal; whoever does not read loses lines, not statuses.
     let notices = Arc::new(move |notice| drop(said.try_send(Said::Notice(notice))));
     let manifests = Manifests { path: config.manifests.clone(), notices };
-    let operator =
-        operator::Config { allow_drop: config.allow_drop, ..operator::Config::dev(url, manifests) };
+    let operator = operator::Config {
+        allow_drop: config.allow_drop,
+        heartbeat: config.heartbeat,
+        ..operator::Config::dev(url, manifests)
+    };
     tasks.spawn("operator", operator::run(operator, stop, |_started| ()));
     Some(())
 }

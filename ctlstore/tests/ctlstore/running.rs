@@ -61,7 +61,7 @@ impl Folder {
         let any = "127.0.0.1:0";
         ["dev", "--dir", path(&dir), "--manifests", path(&manifests)]
             .into_iter()
-            .chain(["--executive-bind", any, "--read-bind", any])
+            .chain(["--executive-bind", any, "--read-bind", any, "--heartbeat-interval", "0"])
             .map(str::to_owned)
             .collect()
     }
