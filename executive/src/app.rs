@@ -5,9 +5,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctldb::CtlDb;
+use ctldb::{CtlDb, Limits};
 use daemon::ready::Readiness;
-use tokio::sync::Semaphore;
+use daemon::serve::InFlight;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -15,6 +15,7 @@ use tracing::Instrument;
 use crate::auth::Admins;
 use crate::catalog::Catalog;
 use crate::error::{Code, Error};
+use crate::hold::Hold;
 use crate::metrics::Metrics;
 use crate::ticket::Ticket;
 use crate::writers::Known;
@@ -35,9 +36,17 @@ pub(crate) struct Parts {
     /// Requests and changes in hand; the process waits for them before it ends.
     pub(crate) flight: TaskTracker,
     /// A request holds one while it is handled, and a change until it is over.
-    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) places: InFlight,
     /// How long a request may take.
     pub(crate) timeout: Duration,
+    /// What holds for writers and tables without limits of their own.
+    pub(crate) limits: Limits,
+    /// May rows be cleared and tables be dropped over HTTP?
+    pub(crate) destructive: bool,
+    /// Why nothing is written for now, if so.
+    pub(crate) hold: Hold,
+    /// The API's description.
+    pub(crate) openapi: String,
 }
 
 impl App {
@@ -102,5 +111,31 @@ impl Deref for App {
     type Target = Parts;
     fn deref(&self) -> &Parts {
         &self.0
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use ledger::CtlDbUrl;
+
+    use super::*;
+
+    /// An app whose ctldb is never asked.
+    pub(crate) fn idle() -> App {
+        App::new(Parts {
+            db: CtlDb::open(CtlDbUrl::Sqlite("/nowhere/ctldb".into())).unwrap(),
+            admins: Admins::Closed,
+            catalog: Catalog::default(),
+            known: Known::default(),
+            metrics: Metrics::new().0,
+            readiness: Readiness::new(),
+            flight: TaskTracker::new(),
+            places: InFlight::new(1),
+            timeout: Duration::from_secs(1),
+            limits: Limits::default(),
+            destructive: false,
+            hold: Hold::new(false),
+            openapi: String::new(),
+        })
     }
 }

@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ctldb::{Limits, RateLimit, SizeLimit};
+use daemon::serve::{self, TlsFiles};
+use daemon::tokens::{TokenError, Tokens};
 use ledger::CtlDbUrl;
 
 use crate::files::{self, FileError};
@@ -38,6 +41,45 @@ pub struct Args {
     #[arg(long)]
     pub open_admin: bool,
 
+    /// File with the certificate that the API shows, PEM; read again on change. Without it, HTTP is in the clear.
+    #[arg(long, value_name = "FILE", env = "CTLSTORE_TLS_CERT_FILE", requires = "tls_key_file")]
+    pub tls_cert_file: Option<PathBuf>,
+
+    /// File with the certificate's private key, PEM; read again on change.
+    #[arg(long, value_name = "FILE", env = "CTLSTORE_TLS_KEY_FILE", requires = "tls_cert_file")]
+    pub tls_key_file: Option<PathBuf>,
+
+    /// File with the certificates of authorities, PEM: every client must show a certificate that one of them signed,
+    /// and its subject is recorded with what its writers change. Read again on change.
+    #[arg(long, value_name = "FILE", env = "CTLSTORE_CLIENT_CA_FILE", requires = "tls_cert_file")]
+    pub client_ca_file: Option<PathBuf>,
+
+    /// Let admins clear and drop tables over HTTP. Off, as in the original, since rows do not come back.
+    #[arg(long)]
+    pub allow_destructive: bool,
+
+    /// Rows that a writer may write in each --writer-limit-period, unless it has a limit of its own. The default is the
+    /// original's.
+    #[arg(long, value_name = "ROWS", default_value_t = 1000)]
+    pub writer_limit: u64,
+
+    /// The time that writers' rows are counted over. The default is the original's.
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = daemon::duration::parse)]
+    pub writer_limit_period: Duration,
+
+    /// Bytes beyond which a table takes no more rows, unless it has a limit of its own. The default is the original's.
+    #[arg(long, value_name = "BYTES", default_value_t = 100 << 20)]
+    pub max_table_size: u64,
+
+    /// Bytes beyond which a table shows in the metrics, unless it has a limit of its own. The default is the original's.
+    #[arg(long, value_name = "BYTES", default_value_t = 50 << 20)]
+    pub warn_table_size: u64,
+
+    /// File with the furthest position that nodes have applied, as in the header ctlstore-position; read again every few
+    /// seconds. While the ledger ends below it, ctldb was restored to an earlier state, and nothing is written.
+    #[arg(long, value_name = "FILE", env = "CTLSTORE_FLEET_POSITION_FILE")]
+    pub fleet_position_file: Option<PathBuf>,
+
     /// Time for one request. The default is the original's.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = daemon::duration::parse)]
     pub handler_timeout: Duration,
@@ -50,6 +92,15 @@ pub struct Args {
     /// files.
     #[arg(long, value_name = "N", default_value_t = 900, value_parser = positive)]
     pub max_connections: usize,
+
+    /// Time for the head of a request, for the handshake of TLS, and between two requests of a connection.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = daemon::duration::parse)]
+    pub head_timeout: Duration,
+
+    /// Time for a client to take some kilobytes of an answer. Generous, for a kernel may hold megabytes before it asks
+    /// for more.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = daemon::duration::parse)]
+    pub write_timeout: Duration,
 
     /// Time between two looks at the files above. The kubelet takes a minute anyway, and a look is cheap.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = daemon::duration::parse)]
@@ -69,12 +120,20 @@ pub struct Config {
     pub ctldb_url_file: Option<PathBuf>,
     /// Who may use the admin routes.
     pub admin: AdminAccess,
+    /// The API's certificate; without it, HTTP is in the clear.
+    pub tls: Option<TlsFiles>,
+    /// May admins clear and drop tables over HTTP?
+    pub allow_destructive: bool,
+    /// What holds for writers and tables without limits of their own.
+    pub limits: Limits,
+    /// The file that says where the fleet is.
+    pub fleet_position_file: Option<PathBuf>,
     /// Time for one request.
     pub handler_timeout: Duration,
     /// Requests handled at once.
     pub max_in_flight: usize,
-    /// Connections held at once.
-    pub max_connections: usize,
+    /// What a connection may take.
+    pub connections: serve::Limits,
     /// Time between two looks at the files.
     pub reload_interval: Duration,
 }
@@ -98,7 +157,17 @@ pub enum ArgsError {
     UrlFile(#[source] FileError),
     /// The file with the tokens cannot be used.
     #[error("--admin-token-file")]
-    TokenFile(#[source] FileError),
+    TokenFile(#[source] TokenError),
+    /// Limits that make no sense.
+    #[error(
+        "--warn-table-size {warn} is above --max-table-size {max}: nobody would be warned, lower it"
+    )]
+    Sizes {
+        /// The size that is warned of.
+        warn: u64,
+        /// The size that is refused.
+        max: u64,
+    },
 }
 
 impl Args {
@@ -107,9 +176,13 @@ impl Args {
     /// # Errors
     /// A file cannot be read or makes no sense.
     pub fn config(self) -> Result<Config, ArgsError> {
+        let (max, warn) = (self.max_table_size, self.warn_table_size);
+        if warn > max {
+            return Err(ArgsError::Sizes { warn, max });
+        }
         let admin = match (self.admin_token_file, self.open_admin) {
             (Some(file), _) => {
-                files::tokens(&file).map_err(ArgsError::TokenFile)?;
+                Tokens::load(&file).map_err(ArgsError::TokenFile)?;
                 AdminAccess::TokenFile(file)
             }
             (None, true) => AdminAccess::Open,
@@ -121,9 +194,25 @@ impl Args {
             admin_bind: Some(self.admin_bind),
             ctldb_url_file: Some(self.ctldb_url_file),
             admin,
+            tls: self.tls_cert_file.zip(self.tls_key_file).map(|(cert, key)| TlsFiles {
+                cert,
+                key,
+                client_ca: self.client_ca_file,
+            }),
+            allow_destructive: self.allow_destructive,
+            limits: Limits {
+                rate: RateLimit { rows: self.writer_limit, period: self.writer_limit_period },
+                size: SizeLimit { max_bytes: max, warn_bytes: warn },
+            },
+            fleet_position_file: self.fleet_position_file,
             handler_timeout: self.handler_timeout,
             max_in_flight: self.max_in_flight,
-            max_connections: self.max_connections,
+            connections: serve::Limits {
+                max_connections: self.max_connections,
+                head_time: self.head_timeout,
+                write_time: self.write_timeout,
+                ..serve::Limits::default()
+            },
             reload_interval: self.reload_interval,
         })
     }
@@ -139,9 +228,13 @@ impl Config {
             ctldb,
             ctldb_url_file: None,
             admin: AdminAccess::Open,
+            tls: None,
+            allow_destructive: false,
+            limits: Limits::default(),
+            fleet_position_file: None,
             handler_timeout: Duration::from_secs(30),
             max_in_flight: 256,
-            max_connections: 900,
+            connections: serve::Limits::default(),
             reload_interval: Duration::from_secs(5),
         }
     }
@@ -201,6 +294,15 @@ mod tests {
         assert!(text.contains("--admin-token-file: cannot read /nowhere/tokens"), "{text}");
 
         assert!(parse(&[]).unwrap_err().contains("--ctldb-url-file"));
+        let url_only = ["--ctldb-url-file", &url];
+        let config = |more: &[&str]| parse(&[&url_only[..], more].concat());
+        assert!(config(&["--tls-cert-file", "c"]).unwrap_err().contains("--tls-key-file"));
+        assert!(config(&["--client-ca-file", "c"]).unwrap_err().contains("--tls-cert-file"));
+        let sizes = config(&["--warn-table-size", "2", "--max-table-size", "1"]).unwrap();
+        assert!(sizes.config().unwrap_err().to_string().contains("nobody would be warned"));
+        let limits = config(&["--writer-limit", "7", "--writer-limit-period", "10s"]).unwrap();
+        let rate = limits.config().unwrap().limits.rate;
+        assert_eq!((rate.rows, rate.period), (7, Duration::from_secs(10)));
         let both = ["--ctldb-url-file", &url, "--admin-token-file", &tokens, "--open-admin"];
         assert!(parse(&both).unwrap_err().contains("cannot be used with"));
         assert!(parse(&["--ctldb-url-file", &url, "--max-in-flight", "0"]).is_err());

@@ -1,11 +1,10 @@
 //! Who calls: the request's id, where it came from, and why it was made.
 
-use std::net::SocketAddr;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use ctldb::Author;
+use daemon::serve::Peer;
 use ledger::WriterName;
 use uuid::Uuid;
 
@@ -22,15 +21,13 @@ pub(crate) const REASON: &str = "ctlstore-reason";
 const MAX_REQUEST_ID_BYTES: usize = 64;
 const MAX_REASON_CHARACTERS: usize = 1024;
 
-/// The address at the other end of the connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
-
 /// What is known of a request before anyone looks into it.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(crate) request_id: String,
     pub(crate) source_address: String,
+    /// The subject of the client's certificate.
+    pub(crate) certificate: Option<String>,
 }
 
 /// Who makes a change, as far as the request tells.
@@ -49,21 +46,22 @@ impl Origin {
         Self {
             request_id: given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
             source_address: peer
-                .map_or_else(String::new, |peer| peer.0.ip().to_canonical().to_string()),
+                .map_or_else(String::new, |peer| peer.addr.ip().to_canonical().to_string()),
+            certificate: peer.and_then(|peer| peer.certificate.as_deref().map(str::to_owned)),
         }
     }
 }
 
 impl Caller {
-    /// As an admin.
+    /// As an admin: by the token's name.
     pub(crate) fn admin(self) -> Author {
         let principal = self.principal.expect("BUG: admin routes have a principal");
         self.origin.author(None, principal.0, self.reason)
     }
 
-    /// As a writer that showed its secret.
+    /// As a writer that showed its secret: by the certificate where the client has one.
     pub(crate) fn writer(self, writer: WriterName) -> Author {
-        let principal = writer.to_string();
+        let principal = self.origin.certificate.clone().unwrap_or_else(|| writer.to_string());
         self.origin.author(Some(writer), principal, self.reason)
     }
 }
@@ -75,7 +73,7 @@ impl Origin {
         principal: String,
         reason: Option<String>,
     ) -> Author {
-        let Self { request_id, source_address } = self;
+        let Self { request_id, source_address, certificate: _ } = self;
         Author { writer, principal, source_address, request_id, reason }
     }
 }

@@ -6,8 +6,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 
 use crate::app::App;
+use crate::audit;
 use crate::auth::credentials;
 use crate::body;
+use crate::caller::Caller;
 use crate::error::{Code, Error};
 use crate::ticket::Ticket;
 
@@ -27,14 +29,16 @@ pub(crate) async fn set(
     State(app): State<App>,
     ticket: Ticket,
     headers: HeaderMap,
+    caller: Caller,
     body: Body,
 ) -> Result<StatusCode, Error> {
     let credentials = credentials(&headers)?;
     app.authenticate(&ticket, &credentials, &headers).await.map_err(not_found)?;
     let cookie: Bytes = body::read(body, &ticket).await?;
-    let db = app.db.clone();
+    let (db, writer) = (app.db.clone(), credentials.writer.clone());
     let change = async move { db.set_cookie(&credentials, &cookie).await };
     app.carry_out(&ticket, change).await?.map_err(|error| not_found(error.into()))?;
+    audit::set(&caller.writer(writer.clone()), "set cookie", &writer);
     Ok(StatusCode::OK)
 }
 

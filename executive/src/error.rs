@@ -24,15 +24,22 @@ pub(crate) enum Code {
     ColumnUnknown,
     CookieConflict,
     CookieTooLong,
+    DestructiveDisabled,
     FamilyExists,
     FamilyNotFound,
     HeaderInvalid,
+    HistoryBehindFleet,
     Internal,
     JsonInvalid,
+    KeyInvalid,
+    LimitInvalid,
+    LimitNotFound,
     MethodNotAllowed,
     NameInvalid,
     NoMutations,
     Overloaded,
+    QueryInvalid,
+    RateLimited,
     RequestTimeout,
     RouteNotFound,
     SchemaBusy,
@@ -40,8 +47,10 @@ pub(crate) enum Code {
     SecretInvalid,
     StatementTooLarge,
     TableExists,
+    TableFull,
     TableNotFound,
     TableOwned,
+    TableRetained,
     TableTooWide,
     Timeout,
     TooManyMutations,
@@ -73,15 +82,22 @@ impl Code {
             Code::ColumnUnknown => ("column_unknown", StatusCode::BAD_REQUEST),
             Code::CookieConflict => ("cookie_conflict", StatusCode::CONFLICT),
             Code::CookieTooLong => ("cookie_too_long", StatusCode::BAD_REQUEST),
+            Code::DestructiveDisabled => ("destructive_disabled", StatusCode::BAD_REQUEST),
             Code::FamilyExists => ("family_exists", StatusCode::CONFLICT),
             Code::FamilyNotFound => ("family_not_found", StatusCode::NOT_FOUND),
             Code::HeaderInvalid => ("header_invalid", StatusCode::BAD_REQUEST),
+            Code::HistoryBehindFleet => ("history_behind_fleet", StatusCode::SERVICE_UNAVAILABLE),
             Code::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
             Code::JsonInvalid => ("json_invalid", StatusCode::BAD_REQUEST),
+            Code::KeyInvalid => ("key_invalid", StatusCode::BAD_REQUEST),
+            Code::LimitInvalid => ("limit_invalid", StatusCode::BAD_REQUEST),
+            Code::LimitNotFound => ("limit_not_found", StatusCode::NOT_FOUND),
             Code::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
             Code::NameInvalid => ("name_invalid", StatusCode::BAD_REQUEST),
             Code::NoMutations => ("no_mutations", StatusCode::BAD_REQUEST),
             Code::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE),
+            Code::QueryInvalid => ("query_invalid", StatusCode::BAD_REQUEST),
+            Code::RateLimited => ("rate_limited", StatusCode::TOO_MANY_REQUESTS),
             Code::RequestTimeout => ("request_timeout", StatusCode::REQUEST_TIMEOUT),
             Code::RouteNotFound => ("route_not_found", StatusCode::NOT_FOUND),
             Code::SchemaBusy => ("schema_busy", StatusCode::SERVICE_UNAVAILABLE),
@@ -89,8 +105,10 @@ impl Code {
             Code::SecretInvalid => ("secret_invalid", StatusCode::BAD_REQUEST),
             Code::StatementTooLarge => ("statement_too_large", StatusCode::BAD_REQUEST),
             Code::TableExists => ("table_exists", StatusCode::CONFLICT),
+            Code::TableFull => ("table_full", StatusCode::INSUFFICIENT_STORAGE),
             Code::TableNotFound => ("table_not_found", StatusCode::NOT_FOUND),
             Code::TableOwned => ("table_owned", StatusCode::CONFLICT),
+            Code::TableRetained => ("table_retained", StatusCode::CONFLICT),
             Code::TableTooWide => ("table_too_wide", StatusCode::BAD_REQUEST),
             Code::Timeout => ("timeout", StatusCode::GATEWAY_TIMEOUT),
             Code::TooManyMutations => ("too_many_mutations", StatusCode::PAYLOAD_TOO_LARGE),
@@ -184,7 +202,9 @@ impl Error {
             _ => {}
         }
         if let Some(pause) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, pause.as_secs().max(1).into());
+            // Rounded up: earlier, the same happens again.
+            let seconds = pause.as_millis().div_ceil(1000).max(1);
+            headers.insert(header::RETRY_AFTER, u64::try_from(seconds).unwrap_or(u64::MAX).into());
         }
         // The middleware logs it, counts it, and may say it in JSON.
         response.extensions_mut().insert(self);

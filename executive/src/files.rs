@@ -1,16 +1,18 @@
-//! Reads mounted secrets, and reads them again: the URL of ctldb and the admin tokens. What a file holds is never
+//! Reads mounted files again and again: the URL of ctldb, the admin tokens, the certificate. What a file holds is never
 //! repeated, not even in an error.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::log::Chain;
+use daemon::serve::Tls;
 use ledger::{CtlDbUrl, CtlDbUrlError};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::auth::{TokenError, Tokens};
+use crate::auth::Admins;
 
 /// A file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,26 +33,12 @@ pub enum FileError {
         /// Why.
         source: CtlDbUrlError,
     },
-    /// It does not hold admin tokens.
-    #[error("{} holds no admin tokens", path.display())]
-    Tokens {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: TokenError,
-    },
 }
 
 /// The URL in this file.
 pub(crate) fn url(path: &Path) -> Result<CtlDbUrl, FileError> {
     let path = path.to_owned();
     CtlDbUrl::parse(&read(&path)?).map_err(|source| FileError::Url { path, source })
-}
-
-/// The tokens in this file.
-pub(crate) fn tokens(path: &Path) -> Result<Tokens, FileError> {
-    let path = path.to_owned();
-    Tokens::parse(&read(&path)?).map_err(|source| FileError::Tokens { path, source })
 }
 
 fn read(path: &Path) -> Result<String, FileError> {
@@ -64,7 +52,7 @@ pub(crate) struct Watched {
     pub(crate) url_file: Option<PathBuf>,
     /// What the file held last.
     pub(crate) url: CtlDbUrl,
-    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) pause: Duration,
 }
 
@@ -84,8 +72,9 @@ pub(crate) async fn watch(
         if let Err(error) = follow_url(&app, &mut watched).await {
             tracing::warn!(error = %Chain(&error), "keeping the ctldb URL that was read before");
         }
-        if let Err(error) = follow_tokens(&app, &watched) {
-            tracing::warn!(error = %Chain(&error), "keeping the admin tokens that were read before");
+        follow_tokens(&app);
+        if let Some(tls) = &watched.tls {
+            follow_certificate(tls);
         }
     }
 }
@@ -101,10 +90,23 @@ async fn follow_url(app: &App, watched: &mut Watched) -> Result<(), FileError> {
     Ok(())
 }
 
-fn follow_tokens(app: &App, watched: &Watched) -> Result<(), FileError> {
-    let Some(file) = &watched.token_file else { return Ok(()) };
-    if app.admins.replace(tokens(file)?) {
-        tracing::info!("the admin tokens changed");
+fn follow_tokens(app: &App) {
+    let Admins::Tokens(tokens) = &app.admins else { return };
+    match tokens.reload() {
+        Ok(true) => tracing::info!("the admin tokens changed"),
+        Ok(false) => {}
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), "keeping the admin tokens that were read before");
+        }
     }
-    Ok(())
+}
+
+fn follow_certificate(tls: &Tls) {
+    match tls.reload() {
+        Ok(true) => tracing::info!("the certificate changed"),
+        Ok(false) => {}
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), "keeping the certificate that was read before");
+        }
+    }
 }

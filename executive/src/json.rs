@@ -1,5 +1,5 @@
 //! JSON objects as the original's decoder reads them: names match in any case, of two equal names the last counts,
-//! unknown names are passed over, and `null` in place of a value (or of the whole object) is as if it were absent.
+//! unknown names are passed over, and `null` in place of a value is as if it were absent. A body that is `null` is refused.
 //!
 //! Values stay text until somebody knows their type, so that 64-bit integers survive. Pure.
 
@@ -14,6 +14,9 @@ pub(crate) struct Object<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Object<'a> {
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, serde_json::Error> {
+        if text.trim_ascii() == b"null" {
+            return Err(serde::de::Error::custom("null is no request, send an object"));
+        }
         serde_json::from_slice(text)
     }
 
@@ -75,9 +78,10 @@ mod tests {
     }
 
     #[test]
-    fn null_is_an_empty_object_and_other_kinds_are_refused() {
-        assert!(Object::parse(b"null").unwrap().members().next().is_none());
-        for bad in ["[1]", "1", "\"x\"", "{", "{}x", "{\"a\":NaN}", "", "{\"a\":01}"] {
+    fn null_and_other_kinds_are_refused() {
+        for bad in
+            ["null", " null\n", "[1]", "1", "\"x\"", "{", "{}x", "{\"a\":NaN}", "", "{\"a\":01}"]
+        {
             assert!(Object::parse(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(Object::parse(b"{\"a\":\"\xff\"}").is_err());

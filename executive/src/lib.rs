@@ -4,35 +4,43 @@
 //! differs. A request is parsed and checked whole before ctldb hears of it, and a change that ctldb has begun is carried
 //! to its end whatever becomes of the client. It knows no Kubernetes.
 //!
-//! In the order a request travels: `serve` -> `routes` -> `observe` -> `ticket` -> `auth` -> a handler (`families`, `tables`,
-//! `mutations`, `cookie`, `writers`, `schema`) -> ctldb -> `answer` or `error`.
+//! In the order a request travels: `daemon::serve` -> `routes` -> `observe` -> `ticket` -> `auth` -> a handler (`families`, `tables`,
+//! `mutations`, `cookie`, `writers`, `schema`, `limits`, `destroy`, `view`) -> ctldb -> `answer` or `error`. What routes
+//! there are stands in `operations`, of which also the OpenAPI document is made.
 
 mod answer;
 mod app;
 mod args;
+mod audit;
 mod auth;
 mod body;
 mod caller;
 mod catalog;
 mod cookie;
+mod destroy;
 mod error;
 mod families;
 mod files;
 mod health;
+mod hold;
 mod json;
+mod limits;
 mod metrics;
 mod mutations;
 mod observe;
+mod openapi;
+mod operation;
+mod operations;
 mod path;
 mod routes;
 mod run;
 mod schema;
-mod serve;
+mod sizes;
 mod tables;
 mod ticket;
+mod view;
 mod writers;
 
 pub use args::{AdminAccess, Args, ArgsError, Config};
-pub use auth::TokenError;
 pub use files::FileError;
 pub use run::{Started, run};

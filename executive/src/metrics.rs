@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use ctldb::{SizeLimit, TableSize};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -37,6 +38,15 @@ struct Kind {
     kind: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Table {
+    family: String,
+    table: String,
+}
+
+const COMMIT_SECONDS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 2.5, 10.];
+
 type Latency = Family<Route, Histogram, fn() -> Histogram>;
 
 /// The executive's metrics.
@@ -49,10 +59,15 @@ pub(crate) struct Metrics {
     mutations: Family<Kind, Counter>,
     values: Counter,
     ignored: Counter,
+    commit: Histogram,
+    sizes: Family<Table, Gauge>,
+    warned: Family<Table, Gauge>,
     /// Requests being handled.
     pub(crate) in_flight: Gauge,
     /// 1 when admin routes are open to everyone.
     pub(crate) open_admin: Gauge,
+    /// 1 while the fleet is ahead of the ledger and nothing is written.
+    pub(crate) behind: Gauge,
     /// 1 while ctldb answers.
     pub(crate) ctldb_up: Gauge,
     seq: Gauge<u64, AtomicU64>,
@@ -72,6 +87,10 @@ impl Metrics {
             mutations: Family::default(),
             values: Counter::default(),
             ignored: Counter::default(),
+            commit: Histogram::new(COMMIT_SECONDS),
+            sizes: Family::default(),
+            warned: Family::default(),
+            behind: Gauge::default(),
             in_flight: Gauge::default(),
             open_admin: Gauge::default(),
             ctldb_up: Gauge::default(),
@@ -96,6 +115,16 @@ impl Metrics {
         all.register("mutation_values", values, self.values.clone());
         let ignored = "Values passed over because their table has no such column";
         all.register("ignored_values", ignored, self.ignored.clone());
+        let commit =
+            "Time in ctldb for a batch that was committed, the wait for the ledger lock included";
+        all.register_with_unit("commit_duration", commit, Unit::Seconds, self.commit.clone());
+        let size = "Size of a table when it was last measured, rows and indexes";
+        all.register_with_unit("table_size", size, Unit::Bytes, self.sizes.clone());
+        let warned = "1 when a table is larger than its warning size";
+        all.register("table_size_warning", warned, self.warned.clone());
+        let behind =
+            "1 while nodes are ahead of the ledger and nothing is written (HistoryBehindFleet)";
+        all.register("history_behind_fleet", behind, self.behind.clone());
         all.register("in_flight_requests", "Requests being handled", self.in_flight.clone());
         let open = "1 when admin routes are open to everyone (--open-admin)";
         all.register("open_admin", open, self.open_admin.clone());
@@ -140,6 +169,25 @@ impl Metrics {
         if !repeated {
             self.mutations.get_or_create(&Kind { kind: "upsert" }).inc_by(upserts);
             self.mutations.get_or_create(&Kind { kind: "delete" }).inc_by(deletes);
+        }
+    }
+
+    /// ctldb took so long to commit a batch.
+    pub(crate) fn took(&self, time: Duration) {
+        self.commit.observe(time.as_secs_f64());
+    }
+
+    /// Tables were measured. Those that are gone are shown no longer.
+    pub(crate) fn sizes(&self, sizes: &[TableSize], default: SizeLimit) {
+        self.sizes.clear();
+        self.warned.clear();
+        for TableSize { table, bytes, limit, .. } in sizes {
+            let family = table.family().to_string();
+            let labels = Table { family, table: table.table().to_string() };
+            let warned = *bytes > limit.unwrap_or(default).warn_bytes;
+            self.warned.get_or_create(&labels).set(warned.into());
+            let bytes = i64::try_from(*bytes).unwrap_or(i64::MAX);
+            self.sizes.get_or_create(&labels).set(bytes);
         }
     }
 

@@ -6,6 +6,8 @@
 
 pub(crate) mod decode;
 
+use std::time::Instant;
+
 use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
@@ -16,6 +18,7 @@ use ledger::{FamilyName, LdbTable, Mutation};
 
 use crate::answer::Written;
 use crate::app::App;
+use crate::audit::{self, Change};
 use crate::auth::credentials;
 use crate::body;
 use crate::caller::Caller;
@@ -52,11 +55,12 @@ pub(crate) async fn mutate(
     sender: Sender,
     body: Body,
 ) -> Result<Response, Error> {
+    app.hold.check()?;
     let body = body::read(body, &sender.ticket).await?;
     let order = Order::parse(&sender.family, &body)?;
     app.metrics.received(count(order.values()));
     let (committed, decoded) = commit(&app, &sender, &order).await?;
-    Ok(answer(&app, &committed, &decoded))
+    Ok(answer(&app, &sender, &committed, &decoded))
 }
 
 /// Reads the order against the schemas and commits it; again with fresh schemas when they turn out to be stale.
@@ -81,8 +85,12 @@ async fn commit(
         };
         let batch = sender.batch(order, &decoded);
         let db = app.db.clone();
+        let start = Instant::now();
         match app.carry_out(&sender.ticket, async move { db.mutate(&batch).await }).await? {
-            Ok(committed) => return Ok((committed, decoded)),
+            Ok(committed) => {
+                app.metrics.took(start.elapsed());
+                return Ok((committed, decoded));
+            }
             Err(DbError::SchemaMoved(table) | DbError::TableNotFound(table)) => {
                 moved = Some(table);
                 freshness = Freshness::Fresh;
@@ -125,14 +133,20 @@ impl Sender {
     }
 }
 
-fn answer(app: &App, committed: &Committed, decoded: &Decoded) -> Response {
+fn answer(app: &App, sender: &Sender, committed: &Committed, decoded: &Decoded) -> Response {
     let Committed { mark, repeated, .. } = *committed;
     let is_delete = |mutation: &Mutation| matches!(mutation, Mutation::Delete(_));
     let deletes = decoded.mutations.iter().filter(|(_, mutation)| is_delete(mutation)).count();
+    let upserts = decoded.mutations.len() - deletes;
     app.metrics.ignored(decoded.ignored_values);
-    app.metrics.committed(count(decoded.mutations.len() - deletes), count(deletes), repeated);
+    app.metrics.committed(count(upserts), count(deletes), repeated);
     app.metrics.reached(mark.seq);
 
+    if !repeated {
+        let (object, rows) = (&sender.family, Some((upserts, deletes)));
+        let change = Change { action: "mutate", object, mark: Some(mark), rows };
+        audit::changed(&sender.author, &change);
+    }
     let mut response = Written(Some(mark)).into_response();
     let headers = response.headers_mut();
     if let Some(ignored) = ignored(decoded) {

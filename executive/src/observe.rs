@@ -8,12 +8,14 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use daemon::log::Chain;
+use daemon::serve::Peer;
 use futures::FutureExt;
 use tracing::Instrument;
 
 use crate::app::App;
-use crate::caller::{Origin, Peer, REQUEST_ID};
+use crate::caller::{Origin, REQUEST_ID};
 use crate::error::Error;
+use crate::routes::V1;
 
 /// Gives a request its id, counts it, logs what went wrong, and renders errors as JSON where the client accepts that.
 pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
@@ -23,7 +25,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let matched = request.extensions().get::<MatchedPath>();
     let route = matched.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
-    let json = accepts_json(request.headers());
+    let json = is_v1(request.uri().path()) || accepts_json(request.headers());
     let span = tracing::info_span!("request", id = origin.request_id, %method, route);
     let id = HeaderValue::from_str(&origin.request_id);
     request.extensions_mut().insert(origin);
@@ -63,6 +65,11 @@ fn told(app: &App, mut response: Response, json: bool) -> Response {
         response.headers_mut().insert(header::ALLOW, allow);
     }
     response
+}
+
+/// Under our own paths, errors are always JSON.
+fn is_v1(path: &str) -> bool {
+    path.strip_prefix(V1).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Does the client ask for JSON by name? `*/*` does not: the original's clients send it and read text.

@@ -1,20 +1,27 @@
-//! The table of routes: which are open, which need a writer's secret, which need an admin.
+//! The router: every operation under its paths, with what stands around them.
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
 
 use crate::app::App;
-use crate::{auth, body, cookie, families, health, mutations, observe, path, schema, tables};
-use crate::{ticket, writers};
+use crate::operation::{Access, Home, Operation};
+use crate::{auth, body, observe, path, ticket};
+
+/// Before the paths of ours. Errors under it are always JSON.
+pub(crate) const V1: &str = "/v1";
 
 /// All routes.
-pub(crate) fn routes(app: &App) -> Router {
-    Router::new()
-        .merge(admin().route_layer(from_fn_with_state(app.clone(), auth::admins_only)))
-        .merge(writer())
-        .layer(from_fn_with_state(app.clone(), ticket::admit))
-        .merge(open())
+pub(crate) fn routes(app: &App, operations: Vec<Operation>) -> Router {
+    let mut router = Router::new();
+    for operation in operations {
+        let Operation { path, home, .. } = operation;
+        let handler = guarded(app, operation);
+        if home == Home::Both {
+            router = router.route(&format!("{V1}{path}"), handler.clone());
+        }
+        router = router.route(&wildcard(path), handler);
+    }
+    router
         .method_not_allowed_fallback(path::method_not_allowed)
         .fallback(path::not_found)
         .layer(from_fn_with_state(app.clone(), observe::observe))
@@ -22,27 +29,21 @@ pub(crate) fn routes(app: &App) -> Router {
         .with_state(app.clone())
 }
 
-/// For anyone.
-fn open() -> Router<App> {
-    Router::new()
-        .route("/status", get(health::status))
-        .route("/healthcheck", get(health::healthcheck))
+/// Who may not is told so before anything is read.
+fn guarded(app: &App, operation: Operation) -> axum::routing::MethodRouter<App> {
+    let Operation { handler, access, .. } = operation;
+    let admit = || from_fn_with_state(app.clone(), ticket::admit);
+    match access {
+        // Health must answer also when too much is in hand.
+        Access::Open => handler,
+        Access::Writer => handler.route_layer(admit()),
+        Access::Admin => handler
+            .route_layer(from_fn_with_state(app.clone(), auth::admins_only))
+            .route_layer(admit()),
+    }
 }
 
-/// For whoever shows a writer's secret; the handlers look at it.
-fn writer() -> Router<App> {
-    Router::new()
-        .route("/families/{family}/mutations", post(mutations::mutate))
-        .route("/cookie", get(cookie::get).post(cookie::set))
-}
-
-/// For admins.
-fn admin() -> Router<App> {
-    Router::new()
-        .route("/families/{family}", post(families::create))
-        .route("/families/{family}/tables/{table}", post(tables::create).put(tables::add_fields))
-        .route("/tables", post(tables::create_all))
-        .route("/writers/{writer}", post(writers::register))
-        .route("/schema/table/{family}/{table}", get(schema::table))
-        .route("/schema/family/{family}", get(schema::family))
+/// A key takes the rest of the path.
+fn wildcard(path: &str) -> String {
+    path.replace("{key}", "{*key}")
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use ctldb::CtlDb;
+use ctldb::{CtlDb, Options};
 use daemon::admin::{self, Admin, Liveness};
 use daemon::net;
 use daemon::ready::Readiness;
+use daemon::serve::{InFlight, Server, Tls, serve};
 use daemon::tasks::Tasks;
-use tokio::sync::Semaphore;
+use daemon::tokens::Tokens;
+use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,9 +22,12 @@ use crate::auth::Admins;
 use crate::catalog::Catalog;
 use crate::files::{self, Watched};
 use crate::health;
+use crate::hold::Hold;
 use crate::metrics::Metrics;
+use crate::openapi;
+use crate::operations::operations;
 use crate::routes::routes;
-use crate::serve::serve;
+use crate::sizes;
 use crate::writers::Known;
 
 /// Beyond the time of one request, to end what is in hand.
@@ -40,7 +45,7 @@ pub struct Started {
 /// Runs the executive until `stop`. It serves, and says that it is not ready, also while ctldb is away.
 ///
 /// # Errors
-/// It cannot listen, a token file cannot be used, or a task failed.
+/// It cannot listen, a file cannot be used, or a task failed.
 pub async fn run(
     config: Config,
     stop: CancellationToken,
@@ -51,22 +56,11 @@ pub async fn run(
         Some(addr) => Some(net::bind(addr).await?),
         None => None,
     };
-    let (admins, token_file) = admins(&config.admin)?;
-    let (metrics, registry) = Metrics::new();
+    let tls = config.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
     let readiness = Readiness::new();
     let gate = readiness.gate("ctldb");
-    let app = App::new(Parts {
-        db: CtlDb::open(config.ctldb.clone()).context("open ctldb")?,
-        admins,
-        catalog: Catalog::default(),
-        known: Known::default(),
-        metrics,
-        readiness: readiness.clone(),
-        flight: TaskTracker::new(),
-        slots: Arc::new(Semaphore::new(config.max_in_flight)),
-        timeout: config.handler_timeout,
-    });
-    app.metrics.open_admin.set(matches!(app.admins, Admins::Open).into());
+    let operations = operations();
+    let (app, registry) = app(&config, readiness.clone(), openapi::document(&operations))?;
     started(Started {
         addr: listener.local_addr().context("own address")?,
         admin_addr: admin_listener.as_ref().map(|l| l.local_addr()).transpose()?,
@@ -78,12 +72,15 @@ pub async fn run(
         flight.close();
         flight.wait().await;
     };
-    tasks.spawn("http", serve(listener, routes(&app), config.max_connections, stop.clone(), idle));
-    tasks.spawn("ctldb", health::watch(app.clone(), gate, stop.clone()));
+    let server = Server { listener, tls: tls.clone(), limits: config.connections };
+    tasks.spawn("http", serve(server, routes(&app, operations), stop.clone(), idle));
+    let watched = (gate, config.fleet_position_file);
+    tasks.spawn("ctldb", health::watch(app.clone(), watched, stop.clone()));
+    tasks.spawn("sizes", sizes::watch(app.clone(), stop.clone()));
     let watched = Watched {
         url_file: config.ctldb_url_file,
         url: config.ctldb,
-        token_file,
+        tls,
         pause: config.reload_interval,
     };
     tasks.spawn("files", files::watch(app, watched, stop.clone()));
@@ -94,18 +91,41 @@ pub async fn run(
     tasks.run(config.handler_timeout + DRAIN).await
 }
 
-fn admins(access: &AdminAccess) -> anyhow::Result<(Admins, Option<std::path::PathBuf>)> {
+fn app(config: &Config, readiness: Readiness, openapi: String) -> anyhow::Result<(App, Registry)> {
+    let (metrics, registry) = Metrics::new();
+    let admins = admins(&config.admin)?;
+    metrics.open_admin.set(matches!(admins, Admins::Open).into());
+    let options = Options { limits: Some(config.limits), ..Options::default() };
+    let app = App::new(Parts {
+        db: CtlDb::open_with(config.ctldb.clone(), options).context("open ctldb")?,
+        admins,
+        catalog: Catalog::default(),
+        known: Known::default(),
+        metrics,
+        readiness,
+        flight: TaskTracker::new(),
+        places: InFlight::new(config.max_in_flight),
+        timeout: config.handler_timeout,
+        limits: config.limits,
+        destructive: config.allow_destructive,
+        hold: Hold::new(config.fleet_position_file.is_some()),
+        openapi,
+    });
+    Ok((app, registry))
+}
+
+fn admins(access: &AdminAccess) -> anyhow::Result<Admins> {
     Ok(match access {
-        AdminAccess::TokenFile(file) => (Admins::tokens(files::tokens(file)?), Some(file.clone())),
+        AdminAccess::TokenFile(file) => Admins::Tokens(Tokens::load(file)?),
         AdminAccess::Closed => {
             tracing::info!("admin routes are closed; open them with --admin-token-file");
-            (Admins::Closed, None)
+            Admins::Closed
         }
         AdminAccess::Open => {
             tracing::warn!(
                 "admin routes are open to everyone (--open-admin); use --admin-token-file where others reach this port"
             );
-            (Admins::Open, None)
+            Admins::Open
         }
     })
 }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use ctldb::TableRecord;
 use ledger::{FamilyName, Seq};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::App;
@@ -13,7 +14,8 @@ use crate::tables::decode::ldb_table;
 use crate::ticket::Ticket;
 
 /// A table in the words of the original's API. `POST /tables` takes it back.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Table")]
 pub(crate) struct TableJson {
     family: String,
     name: String,

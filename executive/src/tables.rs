@@ -12,6 +12,7 @@ use ledger::{Column, FamilyName, LdbTable, Mark, TableSchema};
 
 use crate::answer::Written;
 use crate::app::App;
+use crate::audit::{self, Change};
 use crate::body;
 use crate::caller::Caller;
 use crate::error::{Code, Error};
@@ -76,8 +77,9 @@ pub(crate) async fn add_fields(
     }
     check_addition(&record, &columns)?;
     let kind = SchemaChangeKind::AddColumns(columns);
+    let added = SchemaChange { table, by: OwnerId::Executive, kind };
     let Applied { mark, .. } =
-        change(&app, &ticket, SchemaChange { table, kind }, caller.admin()).await?;
+        change(&app, &ticket, ("add columns", added), caller.admin()).await?;
     Ok(Written(Some(mark)))
 }
 
@@ -90,20 +92,24 @@ async fn create_one(
     let owner = Owner { id: OwnerId::Executive, deletion: Deletion::Retain };
     let table = schema.table().clone();
     let kind = SchemaChangeKind::Create { schema, owner };
-    change(app, ticket, SchemaChange { table, kind }, author).await.map(|applied| applied.mark)
+    let created = SchemaChange { table, by: OwnerId::Executive, kind };
+    change(app, ticket, ("create table", created), author).await.map(|applied| applied.mark)
 }
 
-async fn change(
+/// Changes a table, and says so; the text is what is done to it.
+pub(crate) async fn change(
     app: &App,
     ticket: &Ticket,
-    change: SchemaChange,
+    (action, change): (&'static str, SchemaChange),
     author: Author,
 ) -> Result<Applied, Error> {
-    let db = app.db.clone();
-    let applied = app
-        .carry_out(ticket, async move { db.change_schema(&change, &author, Fence::Open).await })
-        .await??;
+    app.hold.check()?;
+    let (db, table, by) = (app.db.clone(), change.table.clone(), author.clone());
+    let changed = async move { db.change_schema(&change, &by, Fence::Open).await };
+    let applied = app.carry_out(ticket, changed).await??;
     app.metrics.reached(applied.mark.seq);
+    let mark = Some(applied.mark);
+    audit::changed(&author, &Change { action, object: &table, mark, rows: None });
     Ok(applied)
 }
 
@@ -128,13 +134,9 @@ async fn nowhere(
 fn check_addition(record: &TableRecord, columns: &[Column]) -> Result<(), Error> {
     let TableRecord { schema, owners, .. } = record;
     let table = schema.table();
-    for Owner { id, .. } in owners {
-        if let OwnerId::Object { cluster, namespace, name } = id {
-            let text = format!(
-                "table {table} belongs to CtlTable {namespace}/{name} of cluster {cluster}: add the columns there"
-            );
-            return Err(Error::new(Code::TableOwned, text));
-        }
+    if let Some(Owner { id, .. }) = owners.iter().find(|owner| owner.id != OwnerId::Executive) {
+        let (table, owner) = (table.clone(), id.clone());
+        return Err(DbError::OwnedByObject { table, owner }.into());
     }
     if let Some(column) = columns.iter().find(|column| schema.column(&column.name).is_some()) {
         let (table, column) = (table.clone(), column.name.clone());

@@ -1,13 +1,12 @@
 //! What bounds a request: its place among those in hand, and the time by which it must be answered.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::OwnedSemaphorePermit;
+use daemon::serve::Place;
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -21,18 +20,18 @@ pub(crate) struct Ticket {
     pub(crate) deadline: Instant,
     /// The time that it had at first, for messages.
     pub(crate) time: Duration,
-    _place: Arc<OwnedSemaphorePermit>,
+    _place: Place,
 }
 
 /// Gives a request its ticket, or refuses it at once when too many are in hand, so that those in hand get done.
 pub(crate) async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let Ok(place) = Arc::clone(&app.slots).try_acquire_owned() else {
+    let Some(place) = app.places.enter() else {
         return Error::new(Code::Overloaded, "too many requests in hand, try again")
             .retry_after(Duration::from_secs(1))
             .into_response();
     };
     let time = app.timeout;
-    let ticket = Ticket { deadline: Instant::now() + time, time, _place: Arc::new(place) };
+    let ticket = Ticket { deadline: Instant::now() + time, time, _place: place };
     request.extensions_mut().insert(ticket);
     next.run(request).await
 }

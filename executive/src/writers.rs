@@ -6,13 +6,15 @@ use std::sync::{Mutex, PoisonError};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use ctldb::{Credentials, Secret};
+use ctldb::{Created, Credentials, Secret};
 use ledger::WriterName;
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
+use crate::audit;
 use crate::auth::{SECRET, WRITER};
 use crate::body;
+use crate::caller::Caller;
 use crate::error::{Code, Error};
 use crate::path::Segments;
 use crate::ticket::Ticket;
@@ -22,6 +24,7 @@ pub(crate) async fn register(
     State(app): State<App>,
     ticket: Ticket,
     Segments(writer): Segments<String>,
+    caller: Caller,
     body: Body,
 ) -> Result<StatusCode, Error> {
     let writer = WriterName::parse(&writer)?;
@@ -29,8 +32,11 @@ pub(crate) async fn register(
     let body = body::read(body, &ticket).await?;
     let secret = presentable(&body, "secret", (SECRET, Code::SecretInvalid))?;
     let secret = Secret::from(secret.to_owned());
-    let db = app.db.clone();
-    app.carry_out(&ticket, async move { db.register_writer(&writer, &secret).await }).await??;
+    let (db, of) = (app.db.clone(), writer.clone());
+    let register = async move { db.register_writer(&of, &secret).await };
+    if app.carry_out(&ticket, register).await?? == Created::New {
+        audit::set(&caller.admin(), "register writer", &writer);
+    }
     Ok(StatusCode::OK)
 }
 

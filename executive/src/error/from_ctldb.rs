@@ -38,6 +38,17 @@ impl From<ctldb::Error> for Error {
             Db::ColumnExists { column, .. } => answer(Code::ColumnExists, "Column already exists")
                 .field(format!("fields.{column}")),
             Db::Foreign { .. } => own_words(Code::TableExists),
+            Db::WriterUnknown(_) => answer(Code::WriterNotFound, "Writer not found"),
+            Db::RateLimited { retry_after, .. } => {
+                answer(Code::RateLimited, "rate limit exceeded").retry_after(*retry_after)
+            }
+            Db::PeriodZero => own_words(Code::LimitInvalid).field("period"),
+            Db::TableFull { table, limit, .. } => Error::new(
+                Code::TableFull,
+                format!("table '{table}' has exceeded the max size of {limit}"),
+            ),
+            Db::OwnedByObject { .. } => own_words(Code::TableOwned),
+            Db::Retained { .. } => own_words(Code::TableRetained),
             Db::WriterNotFound => answer(Code::WriterUnauthorized, "Writer not found"),
             Db::WriterExists(_) => {
                 answer(Code::WriterExists, "Writer already exists with different credentials")

@@ -68,8 +68,8 @@ impl Wanted {
 impl Named {
     /// Reads the list of `POST /tables`.
     pub(super) fn parse_all(body: &[u8]) -> Result<Vec<Self>, TableError> {
-        let lines: Option<Vec<&RawValue>> = serde_json::from_slice(body)?;
-        lines.unwrap_or_default().into_iter().map(Self::parse).collect()
+        let lines: Vec<&RawValue> = serde_json::from_slice(body)?;
+        lines.into_iter().map(Self::parse).collect()
     }
 
     fn parse(line: &RawValue) -> Result<Self, TableError> {
@@ -235,7 +235,7 @@ mod tests {
         let lines = Named::parse_all(body).unwrap();
         assert_eq!((lines[0].family.as_str(), lines[0].name.as_str()), ("billing", "rates"));
         assert_eq!(lines[1].family, "");
-        assert!(Named::parse_all(b"null").unwrap().is_empty());
+        assert!(Named::parse_all(b"null").is_err());
         assert!(Named::parse_all(b"{}").is_err());
         assert!(Named::parse_all(b"[7]").is_err());
     }

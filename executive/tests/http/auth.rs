@@ -5,30 +5,31 @@ use std::time::Duration;
 use executive::AdminAccess;
 use testkit::eventually;
 
+use crate::openapi::Spec;
 use crate::server::{Backend, SECRET, Server, kv};
-
-const ADMIN_ROUTES: [&str; 7] = [
-    "POST /families/fam",
-    "POST /families/fam/tables/kv_",
-    "PUT /families/fam/tables/kv_",
-    "POST /tables",
-    "POST /writers/writer1",
-    "GET /schema/table/fam/kv_",
-    "GET /schema/family/fam",
-];
 
 #[tokio::test]
 async fn without_tokens_admin_routes_are_closed_with_the_cure() {
     let closed = |config: &mut executive::Config| config.admin = AdminAccess::Closed;
     let server = Server::start_with(Backend::Sqlite, closed).await;
-    for route in ADMIN_ROUTES {
+    let spec = Spec::of(&server).await;
+    let routes = spec.routes_that_need("adminToken");
+    assert!(routes.len() > 30, "{routes:?}");
+    for route in &routes {
         let answer = server.send(route, &[("authorization", "Bearer x")], "").await;
         assert_eq!(answer.status, 401, "{route}");
         assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"), "{route}");
         assert!(answer.text().contains("--admin-token-file"), "{route}");
     }
-    server.send("GET /status", &[], "").await.ok();
-    server.send("GET /healthcheck", &[], "").await.ok();
+    for route in spec.routes_that_need("secret") {
+        for headers in [&[][..], &[("ctlstore-writer", "writer1"), ("ctlstore-secret", "x")]] {
+            let answer = server.send(&route, headers, "").await;
+            assert!(matches!(answer.status, 401 | 404), "{route}: {}", answer.text());
+        }
+    }
+    for open in ["GET /status", "GET /healthcheck", "GET /openapi.json"] {
+        server.send(open, &[], "").await.ok();
+    }
     // Unknown paths and methods tell nothing about who asks.
     assert_eq!(server.send("GET /families/fam", &[], "").await.status, 405);
     assert_eq!(server.send("GET /nowhere", &[], "").await.status, 404);

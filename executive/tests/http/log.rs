@@ -44,7 +44,7 @@ pub(crate) fn capture() {
     });
 }
 
-fn logged() -> String {
+pub(crate) fn logged() -> String {
     String::from_utf8_lossy(&LOG.lock().unwrap()).into_owned()
 }
 

@@ -2,13 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
+mod audit;
 mod auth;
 mod bodies;
 mod client;
 mod concurrency;
 mod ctldb_away;
+mod hold;
+mod limits;
 mod log;
+mod openapi;
 mod routes;
 mod server;
 mod shutdown;
 mod values;
+mod view;

@@ -8,6 +8,7 @@ use expect_test::{ExpectFile, expect_file};
 use ledger::LdbTable;
 
 use crate::client::Answer;
+use crate::openapi::Spec;
 use crate::server::{AS_WRITER, Backend, SECRET, Server};
 
 /// Headers, by a short name in the first column of a story.
@@ -50,8 +51,11 @@ fn shown(answer: &Answer) -> String {
         "retry-after",
         "www-authenticate",
     ] {
-        if let Some(value) = answer.header(name) {
-            write!(out, " [{name}: {value}]").unwrap();
+        match answer.header(name) {
+            // Until the next window begins.
+            Some(_) if answer.status == 429 && name == "retry-after" => out += " [retry-after]",
+            Some(value) => write!(out, " [{name}: {value}]").unwrap(),
+            None => {}
         }
     }
     if let Some(position) = answer.header("ctlstore-position") {
@@ -70,6 +74,7 @@ fn shown(answer: &Answer) -> String {
 
 /// Tells the story and writes down each answer. A line is `WHO METHOD PATH BODY…`.
 async fn tell(server: &Server, story: &str) -> String {
+    let spec = Spec::of(server).await;
     let mut out = String::new();
     for line in story.lines() {
         if line.is_empty() || line.starts_with('#') {
@@ -81,14 +86,19 @@ async fn tell(server: &Server, story: &str) -> String {
         let request = format!("{} {}", parts.next().unwrap(), parts.next().unwrap());
         let body = parts.next().unwrap_or("").to_owned();
         let answer = server.send(&request, &headers(who), body).await;
+        spec.check(&request, &answer);
         writeln!(out, "{line}\n    {}", shown(&answer)).unwrap();
     }
     out
 }
 
 async fn check(story: &str, want: ExpectFile) {
+    check_with(|_| {}, story, want).await;
+}
+
+async fn check_with(configure: fn(&mut executive::Config), story: &str, want: ExpectFile) {
     for backend in Backend::ALL {
-        let server = Server::start(backend).await;
+        let server = Server::start_with(backend, configure).await;
         server.send("POST /writers/writer1", &[], SECRET).await.ok();
         want.assert_eq(&tell(&server, story).await);
         server.end().await;
@@ -112,6 +122,51 @@ async fn mutations() {
     let story = include_str!("stories/mutations.in");
     check(story, expect_file!["stories/mutations.out"]).await;
 }
+
+#[tokio::test]
+async fn limits() {
+    let story = include_str!("stories/limits.in");
+    check_with(
+        |config| config.limits = ctldb::Limits::default(),
+        story,
+        expect_file!["stories/limits.out"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn clearing_and_dropping() {
+    let story = include_str!("stories/destroy.in");
+    check_with(
+        |config| config.allow_destructive = true,
+        story,
+        expect_file!["stories/destroy.out"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn our_own_paths() {
+    let story = include_str!("stories/v1.in");
+    check_with(
+        |config| config.limits = ctldb::Limits::default(),
+        story,
+        expect_file!["stories/v1.out"],
+    )
+    .await;
+}
+
+/// The stories of all routes.
+pub(crate) const STORIES: [&str; 8] = [
+    include_str!("stories/tables.in"),
+    include_str!("stories/writers.in"),
+    include_str!("stories/mutations.in"),
+    include_str!("stories/originals.in"),
+    include_str!("stories/paths.in"),
+    include_str!("stories/limits.in"),
+    include_str!("stories/destroy.in"),
+    include_str!("stories/v1.in"),
+];
 
 /// What the programs of the original send, step by step.
 #[tokio::test]
@@ -140,11 +195,13 @@ async fn the_ledger_after_the_mutations() {
     }
 }
 
-/// A table that a `CtlTable` object owns takes rows over HTTP, but no columns.
+/// A table that a `CtlTable` object owns takes rows over HTTP, but no columns and no limit, and it is not dropped. Its rows
+/// are cleared only where the object does not say that they stay.
 #[tokio::test]
 async fn tables_of_objects_are_changed_there() {
     for backend in Backend::ALL {
-        let server = Server::start(backend).await.with_kv().await;
+        let destructive = |config: &mut executive::Config| config.allow_destructive = true;
+        let server = Server::start_with(backend, destructive).await.with_kv().await;
         let table = LdbTable::parse("fam___kv_").unwrap();
         let id = OwnerId::Object {
             cluster: "west".to_owned(),
@@ -155,15 +212,24 @@ async fn tables_of_objects_are_changed_there() {
         server.db.claim(&table, &owner, Fence::Open).await.unwrap();
 
         let before = server.texts().await;
-        let added = r#"{"fields":[["more","text"]]}"#;
-        let refused = server.send("PUT /families/fam/tables/kv_", &[], added).await;
-        assert_eq!(refused.status, 409);
-        assert!(
-            refused.text().contains("CtlTable team-a/kv of cluster west"),
-            "{}",
-            refused.text()
-        );
+        for (request, body) in [
+            ("PUT /families/fam/tables/kv_", r#"{"fields":[["more","text"]]}"#),
+            ("POST /limits/tables/fam/kv_", r#"{"max-size":1}"#),
+            ("DELETE /limits/tables/fam/kv_", ""),
+            ("DELETE /families/fam/tables/kv_", ""),
+            ("DELETE /clear-rows/families/fam/tables/kv_", ""),
+            ("DELETE /clear-rows/families/fam", ""),
+        ] {
+            let refused = server.send(request, &[], body).await;
+            assert_eq!(refused.status, 409, "{request}: {}", refused.text());
+            let text = refused.text();
+            assert!(text.contains("CtlTable team-a/kv of cluster west"), "{request}: {text}");
+        }
         assert_eq!(server.texts().await, before);
+        let owner = Owner { deletion: Deletion::Delete, ..owner };
+        server.db.claim(&table, &owner, Fence::Open).await.unwrap();
+        server.send("DELETE /clear-rows/families/fam", &[], "").await.ok();
+        assert_eq!(server.send("DELETE /families/fam/tables/kv_", &[], "").await.status, 409);
         server.mutate("fam", crate::server::kv(&[(1, "x")], None, None)).await.ok();
         server.end().await;
     }

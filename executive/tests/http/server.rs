@@ -76,6 +76,8 @@ impl Server {
     ) -> Self {
         crate::log::capture();
         let mut config = Config::open("127.0.0.1:0".parse().unwrap(), url.clone());
+        // The tests of limits set their own.
+        config.limits.rate.rows = 1_000_000_000;
         configure(&mut config);
         let stop = CancellationToken::new();
         let (told, started) = oneshot::channel();

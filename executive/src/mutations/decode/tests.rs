@@ -152,7 +152,7 @@ fn bodies_that_are_no_request() {
     check(
         "null",
         expect![[r#"
-        400 no_mutations: no mutations, send at least one Some("mutations")
+        400 json_invalid: JSON Error: null is no request, send an object None
     "#]],
     );
     check(
