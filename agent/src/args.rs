@@ -26,6 +26,44 @@ pub struct Args {
     /// How often to ask ctldb for new entries: half of it is the mean delay of a write, and each node asks this often
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
     pub poll_interval: Duration,
+    #[command(flatten)]
+    ldb: LdbLimits,
+}
+
+/// What the LDB may take of the disk, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct LdbLimits {
+    /// The LDB's write-ahead log (WAL) is emptied when it is larger: larger means fewer pauses, smaller means faster
+    /// reads
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = daemon::size::parse)]
+    pub wal_soft_limit: u64,
+    /// Before the WAL is so large, because a program keeps a read transaction open, the file is replaced by a copy.
+    /// Without it: a quarter of the file, at least 12MiB, at most 1GiB
+    #[arg(long, value_name = "SIZE", value_parser = daemon::size::parse)]
+    pub wal_hard_limit: Option<u64>,
+    /// For how long a file that was replaced gets changes for programs that still have it open; then they get errors
+    /// instead of old rows
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = daemon::duration::parse)]
+    pub retired_for: Duration,
+}
+
+impl Default for LdbLimits {
+    fn default() -> Self {
+        let (soft, hour) = (4 << 20, Duration::from_secs(3600));
+        Self { wal_soft_limit: soft, wal_hard_limit: None, retired_for: hour }
+    }
+}
+
+impl LdbLimits {
+    fn check(&self) -> Result<(), ArgsError> {
+        match self.wal_hard_limit {
+            // Else the file would be replaced before the WAL is emptied for the first time.
+            Some(hard) if hard < self.wal_soft_limit.saturating_mul(2) => {
+                Err(ArgsError::WalLimits { soft: self.wal_soft_limit, hard })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// What the agent needs to know.
@@ -43,6 +81,8 @@ pub struct Config {
     pub admin_bind: Option<SocketAddr>,
     /// How often to ask ctldb.
     pub poll_interval: Duration,
+    /// What the LDB may take.
+    pub ldb: LdbLimits,
 }
 
 /// Why the flags make no sense together.
@@ -64,6 +104,16 @@ pub enum ArgsError {
         /// What is wrong with it.
         source: CtlDbUrlError,
     },
+    /// No room between the limits.
+    #[error(
+        "--wal-hard-limit is {hard} bytes: it must be at least twice --wal-soft-limit, which is {soft}"
+    )]
+    WalLimits {
+        /// Bytes.
+        soft: u64,
+        /// Bytes.
+        hard: u64,
+    },
 }
 
 impl Args {
@@ -72,13 +122,15 @@ impl Args {
     /// # Errors
     /// The URL's file cannot be read, or holds no URL.
     pub fn config(self) -> Result<Config, ArgsError> {
-        let Self { ldb_dir, ctldb_url_file: path, read_bind, admin_bind, poll_interval } = self;
+        let Self { ldb_dir, ctldb_url_file: path, read_bind, admin_bind, poll_interval, ldb } =
+            self;
+        ldb.check()?;
         let text = std::fs::read_to_string(&path)
             .map_err(|source| ArgsError::Read { path: path.clone(), source })?;
         let ctldb = CtlDbUrl::parse(&text)
             .map_err(|source| ArgsError::Url { path: path.clone(), source })?;
         let ctldb_url_file = Some(path);
-        Ok(Config { ldb_dir, ctldb, ctldb_url_file, read_bind, admin_bind, poll_interval })
+        Ok(Config { ldb_dir, ctldb, ctldb_url_file, read_bind, admin_bind, poll_interval, ldb })
     }
 }
 
@@ -120,6 +172,27 @@ mod tests {
         }
         let text = parse(&["--ctldb-url-file", "url", "--poll-interval", "1"]).unwrap_err();
         assert!(text.to_string().contains("write a duration like 30s"), "{text}");
+    }
+
+    #[test]
+    fn limits_have_sizes_and_leave_room_between_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("url");
+        std::fs::write(&file, "sqlite:x").unwrap();
+        let limits = |args: &[&str]| {
+            let url = ["--ctldb-url-file", file.to_str().unwrap()];
+            parse(&[url.as_slice(), args].concat()).unwrap().config().map(|config| config.ldb)
+        };
+        assert_eq!(limits(&[]).unwrap(), LdbLimits::default());
+        let given = ["--wal-soft-limit=1MiB", "--wal-hard-limit=2MiB", "--retired-for=5s"];
+        let want = LdbLimits {
+            wal_soft_limit: 1 << 20,
+            wal_hard_limit: Some(2 << 20),
+            retired_for: Duration::from_secs(5),
+        };
+        assert_eq!(limits(&given).unwrap(), want);
+        let text = limits(&["--wal-hard-limit=7MiB"]).unwrap_err().to_string();
+        assert!(text.contains("at least twice --wal-soft-limit"), "{text}");
     }
 
     #[test]

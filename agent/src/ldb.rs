@@ -2,24 +2,44 @@
 //!
 //! Nothing here is async; callers run it where blocking is allowed. The position is read from the file, and stored in
 //! the transaction of the change that it names.
+//!
+//! A [`Generation`] is one file, opened for writing. The [`Writer`] has the directory: the generation that is served,
+//! those that were served before and still have readers, and the next one while it is built. Another file takes the
+//! served one's place in one way only: a [`Draft`] is filled, then [`Writer::publish`] checks it and switches.
 
 mod apply;
+mod attached;
 mod authorize;
 mod bind;
 mod checkpoint;
+mod clean;
 mod crash;
 mod ctl;
+mod dir;
+mod draft;
 mod error;
 mod file_control;
+mod files;
+mod freeze;
+mod generation;
+mod health;
 mod lock;
 mod open;
+mod rebuild;
+mod retired;
 mod schema;
+mod space;
+mod switch;
 mod unit;
+mod writer;
 
-pub(crate) use apply::Outcome;
+pub(crate) use apply::{Ahead, Outcome};
 pub(crate) use ctl::Heartbeat;
 pub(crate) use error::Error;
-pub(crate) use open::Writer;
+pub(crate) use generation::Generation;
+pub(crate) use health::{Condition, Health};
+pub(crate) use switch::Claim;
+pub(crate) use writer::Writer;
 
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,12 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, LabelValueEncoder};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::ldb::{Condition, Health};
 use crate::source::Kind;
 use crate::status::{State, Status};
 
@@ -62,7 +63,7 @@ impl Collector for Gauges {
         let report = self.0.report();
         let position = report.position.map_or(0, |position| position.seq.get());
         gauge(&mut encoder, "position", "Last ledger sequence applied", position)?;
-        gauge(&mut encoder, "wal_bytes", "Size of the LDB's WAL", report.wal_bytes)?;
+        ldb(&mut encoder, &report.ldb)?;
         if let Some(ledger) = report.ledger {
             gauge(&mut encoder, "ledger_head", "Last sequence of the ledger", ledger.head.get())?;
             let since = SystemTime::now().duration_since(ledger.at).unwrap_or_default();
@@ -73,6 +74,15 @@ impl Collector for Gauges {
             let help = "Age of the newest entry applied";
             seconds(&mut encoder, "lag", help, lag.as_secs_f64())?;
         }
+        let catch_up = report.catch_up;
+        let help = "Entries applied a second while catching up, else 0";
+        let rate = catch_up.map_or(0.0, |catch_up| catch_up.per_second);
+        let metric = encoder.encode_descriptor("catch_up_rate", help, None, MetricType::Gauge)?;
+        ConstGauge::new(rate).encode(metric)?;
+        if let Some(left) = catch_up.and_then(|catch_up| catch_up.left) {
+            let help = "Time until the LDB has caught up, at the rate of the last seconds";
+            seconds(&mut encoder, "catch_up_left", help, left.as_secs_f64())?;
+        }
         let help = "1 for what replay is doing, 0 for all else";
         let mut states = encoder.encode_descriptor("state", help, None, MetricType::Gauge)?;
         for state in State::ALL {
@@ -82,6 +92,43 @@ impl Collector for Gauges {
         }
         Ok(())
     }
+}
+
+fn ldb(encoder: &mut DescriptorEncoder<'_>, health: &Health) -> Result<(), std::fmt::Error> {
+    gauge(encoder, "generation", "Number of the LDB file that is served", health.generation)?;
+    gauge(encoder, "wal_bytes", "Size of the LDB's WAL", health.wal_bytes)?;
+    let help = "What the writer waits for readers when it empties the WAL";
+    seconds(encoder, "wal_budget", help, health.wal_budget.as_secs_f64())?;
+    let help = "Time since the WAL was empty";
+    seconds(encoder, "wal_since_reset", help, health.wal_reset.as_secs_f64())?;
+    let help = "Attempts to empty the WAL that readers outlasted";
+    counter(encoder, "wal_failures", help, health.wal_failures)?;
+    counter(encoder, "ldb_switches", "Times another file was served", health.switches)?;
+    let help =
+        "Other processes that have the served LDB open; those in other containers are seen as one";
+    gauge(encoder, "attached", help, health.attached)?;
+    let help = "LDB files that were served before and are still there";
+    gauge(encoder, "retired", help, health.retired)?;
+    let help = "Other processes that have a retired LDB file open; those in other containers are seen as one";
+    gauge(encoder, "retired_attached", help, health.retired_attached)?;
+    let help = "1 for what the writer of the LDB can do, 0 for all else";
+    let mut family = encoder.encode_descriptor("ldb_condition", help, None, MetricType::Gauge)?;
+    for condition in Condition::ALL {
+        let value = u64::from(condition == health.condition);
+        let labels = [("condition", condition.as_str())];
+        ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn counter(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: u64,
+) -> Result<(), std::fmt::Error> {
+    let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    ConstCounter::new(value).encode(metric)
 }
 
 fn gauge(

@@ -17,7 +17,7 @@ use crate::Config;
 use crate::ldb::{Heartbeat, Writer};
 use crate::metrics::Metrics;
 use crate::read_api;
-use crate::replay::Replay;
+use crate::replay::{Replay, Told};
 use crate::source::Upstream;
 use crate::status::Status;
 
@@ -44,7 +44,8 @@ pub async fn run(
     stop: CancellationToken,
     started: impl FnOnce(Started) + Send,
 ) -> anyhow::Result<()> {
-    let Config { ldb_dir, ctldb, ctldb_url_file, read_bind, admin_bind, poll_interval } = config;
+    let Config { ldb_dir, ctldb, ctldb_url_file, read_bind, admin_bind, poll_interval, ldb } =
+        config;
     let readiness = Readiness::new();
     let opening = readiness.handle("ldb");
     let liveness = Liveness::new();
@@ -53,7 +54,7 @@ pub async fn run(
 
     let dir = ldb_dir.clone();
     let open = move || -> anyhow::Result<_> {
-        let writer = Writer::open(&dir)?;
+        let writer = Writer::open(&dir, ldb)?;
         // After the writer, whose shared memory the readers of this process then share.
         Ok((writer, Heartbeat::open(&dir)?, reader::Ldb::open(&dir)?))
     };
@@ -68,7 +69,7 @@ pub async fn run(
     // A look and a write together stay far below it.
     let pulse = liveness.watch("replay", poll_interval * 2 + Duration::from_secs(120));
     let upstream = Upstream::new(ctldb, ctldb_url_file);
-    let replay = Replay { upstream, status: status.clone(), metrics, poll_interval, pulse };
+    let replay = Replay::new(upstream, Told::new(status.clone(), metrics), poll_interval, pulse);
     tasks.spawn("replay", replay.run(writer, tasks.stop()));
     tasks.spawn("heartbeat", heartbeat.run(tasks.stop()));
     if let Some(listener) = read_listener {

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use ledger::{Chain, History, LeaderTs, Position, Seq};
 
-use crate::replay::Stop;
+use crate::ldb::Health;
+use crate::replay::{CatchUp, Stop};
 
 /// What replay is doing. Reads are served in every state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,7 +87,10 @@ pub(crate) struct Report {
     pub(crate) last_update: Option<LeaderTs>,
     /// The ledger as it was last seen.
     pub(crate) ledger: Option<Seen>,
-    pub(crate) wal_bytes: u64,
+    /// The file itself.
+    pub(crate) ldb: Health,
+    /// While many entries are missing and come.
+    pub(crate) catch_up: Option<CatchUp>,
 }
 
 /// A ledger as it was seen.
@@ -132,7 +136,8 @@ impl Status {
             position: None,
             last_update: None,
             ledger: None,
-            wal_bytes: 0,
+            ldb: Health::default(),
+            catch_up: None,
         })))
     }
 

@@ -18,5 +18,6 @@ pub mod net;
 pub mod ready;
 pub mod serve;
 pub mod signal;
+pub mod size;
 pub mod tasks;
 pub mod tokens;

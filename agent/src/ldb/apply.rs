@@ -8,7 +8,7 @@ use rusqlite::{ErrorCode, params};
 
 use crate::ldb::crash::Point;
 use crate::ldb::unit::{Unit, units};
-use crate::ldb::{Error, Writer, bind};
+use crate::ldb::{Error, Generation, bind};
 use crate::replay::{Action, Standing, Step};
 
 /// What one transaction takes; a unit is never cut.
@@ -21,8 +21,32 @@ struct Most {
 /// Near the end of the ledger: readers see entries soon.
 const NEAR: Most = Most { steps: 1000, time: Duration::from_millis(20) };
 /// Far behind it, nobody waits for one entry, and what costs is writing pages: the same page for many entries once.
-/// Readers are not held up. Measured on 36,000 entries: twice the rate.
-const FAR: Most = Most { steps: 10_000, time: Duration::from_millis(500) };
+/// Readers are not held up.
+const FAR: Most = Most { steps: 100_000, time: Duration::from_millis(500) };
+/// So often is looked whether SQLite has begun to write pages that its cache has no room for: the WAL is then to be cut
+/// before more comes, for within a transaction nobody can cut it.
+const SPILL_CHECK: usize = 256;
+
+/// What is known of the entries after the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// There are none: readers see everything at once, and a frame without its end is undone.
+    Nothing,
+    /// There are some, which are fetched when the steps are applied. A frame without its end stays open, alone.
+    More,
+    /// There are some, fetched already: the transaction stays open for them.
+    InHand,
+}
+
+impl Ahead {
+    /// The same, and nothing stays open for what is in hand.
+    pub(crate) fn one_by_one(self) -> Self {
+        match self {
+            Ahead::InHand => Ahead::More,
+            Ahead::Nothing | Ahead::More => self,
+        }
+    }
+}
 
 /// How far it came.
 #[derive(Debug)]
@@ -31,69 +55,107 @@ pub(crate) enum Outcome {
     Done,
     /// SQLite refuses what an entry says. What came before it is applied, whole units only.
     Poison { step: usize, why: String },
-}
-
-/// A transaction of the ledger whose end was not among the steps; its rows wait in an open transaction.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OpenFrame {
-    position: Position,
-    steps: usize,
+    /// SQLite refuses what an entry says, and with it was undone what earlier calls left open. To be told which entry it
+    /// is, come again from where the LDB stands, with nothing in hand.
+    Undone { step: usize },
 }
 
 /// What was applied and not committed.
-struct Pending {
-    /// The first step in it.
-    from: usize,
-    /// The first step after it.
-    to: usize,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenTransaction {
+    /// After the last step applied.
+    position: Position,
+    /// The newest time that is known.
+    time: LeaderTs,
+    steps: usize,
+    /// Does it end within a frame? Then it cannot be committed.
+    in_frame: bool,
+    /// The whole units in it.
+    whole: Whole,
     since: Instant,
+    /// Of the WAL, when it began.
+    wal_bytes: u64,
+    /// Steps since that was compared.
+    unchecked: usize,
 }
 
-impl Writer {
-    /// Where the LDB stands, an open frame included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    None,
+    /// Their steps are there, so that they can be repeated.
+    OfThisCall,
+    OfEarlierCalls,
+}
+
+impl Generation {
+    /// Where the LDB stands, what is not committed included.
     pub(crate) fn standing(&self) -> Standing {
         match self.open {
-            Some(frame) => Standing { position: Some(frame.position), in_frame: true },
+            Some(OpenTransaction { position, in_frame, .. }) => {
+                Standing { position: Some(position), in_frame }
+            }
             None => Standing { position: self.position, in_frame: false },
         }
     }
 
-    /// Applies the steps. A frame whose end is missing stays open if `more` steps come, else it is undone.
-    pub(crate) fn apply(&mut self, steps: &[Step], more: bool) -> Result<Outcome, Error> {
-        let most = if more { FAR } else { NEAR };
-        let mut pending = Pending { from: 0, to: 0, since: Instant::now() };
-        for unit in units(steps, self.open.is_some()) {
-            if !unit.whole {
+    /// Applies the steps.
+    pub(crate) fn apply(&mut self, steps: &[Step], ahead: Ahead) -> Result<Outcome, Error> {
+        if let Some(open) = &mut self.open
+            && open.whole == Whole::OfThisCall
+        {
+            open.whole = Whole::OfEarlierCalls;
+        }
+        // The first step that can be undone and repeated.
+        let mut from = 0;
+        for unit in units(steps, self.standing().in_frame) {
+            let continued = self.standing().in_frame;
+            if !unit.whole && !continued && ahead != Ahead::InHand {
                 // A long frame gets a transaction of its own: undoing it must not undo what came before.
-                self.commit_pending(steps, &mut pending)?;
+                self.commit_open()?;
+                from = unit.steps.start;
             }
             if let Some((step, source)) = self.unit(steps, &unit)? {
-                self.undo_unit(steps, &unit, &pending)?;
-                return Ok(Outcome::Poison { step, why: words(source) });
+                return self.refused(&steps[from..unit.steps.start], step, source);
             }
-            if unit.whole {
-                pending.to = unit.steps.end;
-                // The first part of a frame that was open cannot be applied again, so it is committed at once.
-                let continued = self.open.take().is_some();
-                let full = pending.to - pending.from >= most.steps;
-                if continued || full || pending.since.elapsed() >= most.time {
-                    self.commit_pending(steps, &mut pending)?;
-                }
-            } else if let Some(last) = steps.last() {
-                let steps = self.waiting() + unit.steps.len();
-                self.open = Some(OpenFrame { position: last.position, steps });
+            self.note(steps, &unit);
+            // What began in an earlier call cannot be repeated, so it is committed as soon as it can be.
+            if unit.whole && ((continued && ahead != Ahead::InHand) || self.is_full(ahead)) {
+                self.commit_open()?;
+                from = unit.steps.end;
             }
         }
-        self.commit_pending(steps, &mut pending)?;
-        if !more {
-            self.roll_back_open()?;
-            // Caught up: what the large transactions needed is not needed any more.
-            self.connection.release_memory().map_err(Error::sqlite("write"))?;
+        match ahead {
+            Ahead::InHand => {}
+            Ahead::More if self.standing().in_frame => {}
+            Ahead::More => self.commit_open()?,
+            Ahead::Nothing => {
+                if !self.settle()? {
+                    return Ok(Outcome::Undone { step: steps.len().saturating_sub(1) });
+                }
+                // Caught up: what the large transactions needed is not needed any more.
+                self.connection.release_memory().map_err(Error::sqlite("write"))?;
+            }
         }
         Ok(Outcome::Done)
     }
 
-    /// Undoes a frame whose end does not come.
+    /// Commits what is open. A frame whose end does not come is undone; false when whole units went with it.
+    pub(crate) fn settle(&mut self) -> Result<bool, Error> {
+        match self.open {
+            Some(OpenTransaction { in_frame: true, whole, .. }) => {
+                self.roll_back_open().map(|()| whole == Whole::None)
+            }
+            Some(_) | None => self.commit_open().map(|()| true),
+        }
+    }
+
+    /// Commits what waited for so long, if it can be committed.
+    pub(crate) fn settle_after(&mut self, time: Duration) -> Result<(), Error> {
+        let ripe = |open: &OpenTransaction| !open.in_frame && open.since.elapsed() >= time;
+        if self.open.as_ref().is_some_and(ripe) { self.commit_open() } else { Ok(()) }
+    }
+
+    /// Undoes what is not committed.
     pub(crate) fn roll_back_open(&mut self) -> Result<(), Error> {
         if self.open.take().is_none() {
             return Ok(());
@@ -101,16 +163,17 @@ impl Writer {
         self.roll_back()
     }
 
-    /// How many steps wait in an open frame.
+    /// How many steps wait in an open transaction.
     pub(crate) fn waiting(&self) -> usize {
-        self.open.map_or(0, |frame| frame.steps)
+        self.open.map_or(0, |open| open.steps)
     }
 
     /// Cuts a WAL that readers kept from being cut after the last commit: the next one may be long in coming.
-    pub(crate) fn tidy(&mut self) {
+    pub(crate) fn tidy(&mut self) -> Result<(), Error> {
         if self.connection.is_autocommit() {
-            self.checkpoint.run_idle(&self.connection);
+            self.checkpoint.run_idle(&self.crash)?;
         }
+        Ok(())
     }
 
     pub(crate) fn wal_bytes(&self) -> u64 {
@@ -141,33 +204,84 @@ impl Writer {
         Ok(None)
     }
 
-    /// Undoes what a poisoned unit did, and commits what was good before it.
-    fn undo_unit(&mut self, steps: &[Step], unit: &Unit, pending: &Pending) -> Result<(), Error> {
+    /// Remembers a unit that was applied.
+    fn note(&mut self, steps: &[Step], unit: &Unit) {
+        let Some(last) = unit.steps.clone().last().map(|last| &steps[last]) else { return };
+        let wal_bytes = match self.open {
+            Some(open) => open.wal_bytes,
+            None => self.wal_bytes(),
+        };
+        let open = self.open.get_or_insert(OpenTransaction {
+            position: last.position,
+            time: LeaderTs::UNKNOWN,
+            steps: 0,
+            in_frame: false,
+            whole: Whole::None,
+            since: Instant::now(),
+            wal_bytes,
+            unchecked: 0,
+        });
+        let mut times = steps[unit.steps.clone()].iter().rev().map(|step| step.leader_ts);
+        open.time = times.find(|time| *time != LeaderTs::UNKNOWN).unwrap_or(open.time);
+        open.position = last.position;
+        open.steps += unit.steps.len();
+        open.unchecked += unit.steps.len();
+        open.whole = match (open.whole, unit.whole) {
+            // The beginning of the frame came in an earlier call.
+            (_, true) if open.in_frame => Whole::OfEarlierCalls,
+            (Whole::None, true) => Whole::OfThisCall,
+            (whole, _) => whole,
+        };
+        open.in_frame = !unit.whole;
+    }
+
+    fn is_full(&mut self, ahead: Ahead) -> bool {
+        let Some(open) = &mut self.open else { return false };
+        // What was begun far behind the ledger's end is ended as one.
+        let near = ahead == Ahead::Nothing && open.whole != Whole::OfEarlierCalls;
+        let most = if near { NEAR } else { FAR };
+        if open.steps >= most.steps || open.since.elapsed() >= most.time {
+            return true;
+        }
+        if open.unchecked < SPILL_CHECK {
+            return false;
+        }
+        open.unchecked = 0;
+        self.checkpoint.wal_bytes() > open.wal_bytes
+    }
+
+    /// Undoes what a poisoned unit did, and commits what was good before it, if that can be repeated.
+    fn refused(
+        &mut self,
+        good: &[Step],
+        step: usize,
+        source: rusqlite::Error,
+    ) -> Result<Outcome, Error> {
+        let repeatable = self.open.is_none_or(|open| open.whole != Whole::OfEarlierCalls);
         self.open = None;
         self.roll_back()?;
-        let good = &steps[pending.from..pending.to];
-        debug_assert!(good.is_empty() || pending.to == unit.steps.start, "units are in a row");
+        if !repeatable {
+            return Ok(Outcome::Undone { step });
+        }
         for again in units(good, false) {
             if let Some((_, source)) = self.unit(good, &again)? {
                 return Err(Error::sqlite("repeat what worked before in")(source));
             }
+            self.note(good, &again);
         }
-        let mut pending = Pending { from: 0, to: good.len(), since: pending.since };
-        self.commit_pending(good, &mut pending)
+        self.commit_open()?;
+        Ok(Outcome::Poison { step, why: words(source) })
     }
 
-    fn commit_pending(&mut self, steps: &[Step], pending: &mut Pending) -> Result<(), Error> {
-        if let Some(last) = steps[pending.from..pending.to].last() {
-            // The newest time that is known.
-            let times = steps[pending.from..pending.to].iter().rev().map(|step| step.leader_ts);
-            let time = times.into_iter().find(|time| *time != LeaderTs::UNKNOWN);
-            self.commit(last.position, time.unwrap_or(LeaderTs::UNKNOWN))?;
+    fn commit_open(&mut self) -> Result<(), Error> {
+        match self.open.take() {
+            Some(open) => self.commit(open.position, open.time),
+            None => Ok(()),
         }
-        *pending = Pending { from: pending.to, to: pending.to, since: Instant::now() };
-        Ok(())
     }
 
     fn begin(&mut self) -> Result<(), Error> {
+        self.checkpoint.admit()?;
         self.execute("BEGIN IMMEDIATE")?;
         self.crash.pass(Point::Begun)
     }
@@ -195,8 +309,7 @@ impl Writer {
         self.crash.pass(Point::Committed)?;
         self.ctl.tell(position.seq)?;
         self.crash.pass(Point::Told)?;
-        self.checkpoint.run(&self.connection);
-        Ok(())
+        self.checkpoint.run(&self.crash)
     }
 
     fn store(&self, position: Position, time: LeaderTs) -> rusqlite::Result<()> {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use daemon::log::Chain;
@@ -12,7 +13,7 @@ use ledger::Seq;
 use reader::layout::{self, word};
 use tokio_util::sync::CancellationToken;
 
-use crate::ldb::Error;
+use crate::ldb::{Claim, Error};
 
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -42,15 +43,34 @@ impl Ctl {
         Ok(ctl)
     }
 
-    /// Says what is served, after a start. A sequence below the one said before means that a crash of the machine took
-    /// the end of the LDB away.
-    pub(crate) fn restore(&self, generation: u64, seq: Seq) -> Result<(), Error> {
+    /// Says what is served, after a start or a switch. A sequence below the one said before means that a crash of the
+    /// machine took the end of the LDB away.
+    pub(crate) fn restore(&self, generation: u64, seq: Seq, claim: Claim) -> Result<(), Error> {
         let incarnation = self.read(word::INCARNATION)?;
-        let back = u64::from(seq.get() < self.read(word::SEQ)? || incarnation == 0);
-        self.write(word::INCARNATION, &[incarnation + back])?;
+        let back = seq < self.seq()? || incarnation == 0 || claim == Claim::Instead;
+        self.write(word::INCARNATION, &[incarnation + u64::from(back)])?;
         self.tell(seq)?;
-        // Last: whoever sees the generation sees what belongs to it.
+        self.serve(generation)
+    }
+
+    /// Last of what is written: whoever sees the generation sees what belongs to it.
+    pub(crate) fn serve(&self, generation: u64) -> Result<(), Error> {
         self.write(word::GENERATION, &[generation])
+    }
+
+    /// The generation that was told last.
+    pub(crate) fn generation(&self) -> Result<u64, Error> {
+        self.read(word::GENERATION)
+    }
+
+    /// The last sequence that was told.
+    pub(crate) fn seq(&self) -> Result<Seq, Error> {
+        let number = i64::try_from(self.read(word::SEQ)?).ok();
+        let seq = number.and_then(|number| Seq::try_from(number).ok());
+        seq.ok_or_else(|| Error::Foreign {
+            path: self.path.clone(),
+            what: "its sequence is none".to_owned(),
+        })
     }
 
     /// Says that everything up to this sequence is committed.
@@ -69,6 +89,20 @@ impl Ctl {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let written = self.file.write_all_at(&bytes, offset(first));
         written.map_err(Error::file("write", &self.path))
+    }
+}
+
+/// Who is told of commits: readers, if the generation is served, or nobody.
+#[derive(Debug, Default)]
+pub(crate) struct Teller(Option<Arc<Ctl>>);
+
+impl Teller {
+    pub(crate) fn of(ctl: &Arc<Ctl>) -> Self {
+        Self(Some(Arc::clone(ctl)))
+    }
+
+    pub(crate) fn tell(&self, seq: Seq) -> Result<(), Error> {
+        self.0.as_ref().map_or(Ok(()), |ctl| ctl.tell(seq))
     }
 }
 

@@ -1,6 +1,10 @@
 //! What can go wrong on the node's own disk.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use ledger::Seq;
+use rusqlite::ErrorCode;
 
 /// Why the LDB cannot be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +23,18 @@ pub(crate) enum Error {
     Sqlite { what: &'static str, source: rusqlite::Error },
     #[error("the LDB's own books cannot be read")]
     Books { source: reader::Error },
+    #[error("the LDB {path} is damaged: {what}", path = path.display())]
+    Damaged { path: PathBuf, what: String },
+    #[error("the new LDB ends at {new}, before {served}, which is served: take a newer one")]
+    Older { new: Seq, served: Seq },
+    #[error("the WAL has {bytes} bytes and may have {limit} (--wal-hard-limit)")]
+    WalFull { bytes: u64, limit: u64 },
+    #[error(
+        "readers hold {bytes} bytes of WAL, near --wal-hard-limit, and the file was replaced a moment ago: waiting. Find the program that keeps a read transaction open"
+    )]
+    Held { bytes: u64, wait: Duration },
+    #[error("the disk of {path} has {free} bytes free and {needed} are needed: make space", path = path.display())]
+    NoSpace { path: PathBuf, free: u64, needed: u64 },
     #[cfg(test)]
     #[error("crashed at {0:?}, as the test asked")]
     Crashed(crate::ldb::crash::Point),
@@ -35,5 +51,40 @@ impl Error {
     ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Error::File { what, path, source }
+    }
+
+    /// Is what the file holds wrong, whatever is done to it?
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Error::Books { .. } | Error::Damaged { .. } => true,
+            _ => matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)),
+        }
+    }
+
+    /// Is the file not there?
+    pub(crate) fn is_gone(&self) -> bool {
+        match self {
+            Error::File { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            _ => self.code() == Some(ErrorCode::CannotOpen),
+        }
+    }
+
+    /// Does it end when somebody makes space?
+    pub(crate) fn is_no_space(&self) -> bool {
+        match self {
+            Error::NoSpace { .. } => true,
+            Error::File { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+            _ => self.code() == Some(ErrorCode::DiskFull),
+        }
+    }
+
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Error::Sqlite { source: rusqlite::Error::SqlInputError { error, .. }, .. } => {
+                Some(error.code)
+            }
+            Error::Sqlite { source, .. } => source.sqlite_error_code(),
+            _ => None,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! One agent per directory: an flock that the kernel takes back when the process ends, however it ends.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -36,7 +36,11 @@ impl Lock {
             .set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| writeln!(file, "{}", std::process::id()));
-        told.map_err(Error::file("write", &path))?;
+        match told {
+            // A full disk must not keep an agent from serving; the name is for people.
+            Err(error) if error.kind() == ErrorKind::StorageFull => {}
+            told => told.map_err(Error::file("write", &path))?,
+        }
         Ok(Self { _file: file })
     }
 }

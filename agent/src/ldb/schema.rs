@@ -25,20 +25,19 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         rows.collect::<rusqlite::Result<Vec<(String, String)>>>()
     };
-    for (kind, name) in read().map_err(Error::sqlite("read"))? {
-        let known = match kind.as_str() {
-            "table" => {
-                OWN.contains(&name.as_str())
-                    || name.starts_with("sqlite_stat")
-                    || LdbTable::parse(&name).is_ok()
-            }
-            "index" => name.starts_with("sqlite_autoindex_"),
-            _ => false,
-        };
-        if !known {
-            let what = format!("it has the {kind} {name:?}");
-            return Err(Error::Foreign { path: path.to_owned(), what });
+    let is_known = |kind: &str, name: &str| match kind {
+        "table" => {
+            OWN.contains(&name) || name.starts_with("sqlite_stat") || LdbTable::parse(name).is_ok()
         }
+        "index" => name.starts_with("sqlite_autoindex_"),
+        _ => false,
+    };
+    let found = read().map_err(Error::sqlite("read"))?;
+    let unknown = found.iter().filter(|(kind, name)| !is_known(kind, name));
+    let unknown: Vec<_> = unknown.map(|(kind, name)| format!("the {kind} {name:?}")).collect();
+    if !unknown.is_empty() {
+        let what = format!("it has {}", unknown.join(", "));
+        return Err(Error::Foreign { path: path.to_owned(), what });
     }
     Ok(())
 }

@@ -9,9 +9,15 @@ use ledger::{Chain, Entry, History, LeaderTs, Position, Seq, Statement};
 use proptest::prelude::*;
 use reader::layout::{self, word};
 
+use crate::args::LdbLimits;
 use crate::ldb::crash::{Crash, Point};
-use crate::ldb::{Error, Outcome, Writer};
+use crate::ldb::generation::Setting;
+use crate::ldb::{Ahead, Error, Outcome, Writer};
 use crate::replay::{Action, Step};
+
+mod damage;
+mod switch;
+mod wal;
 
 const TABLE: &str =
     "CREATE TABLE fam___tbl (\"id\" VARCHAR(191), \"n\" INTEGER, PRIMARY KEY(\"id\"));";
@@ -39,20 +45,31 @@ fn steps(texts: &[String]) -> Vec<Step> {
     texts.iter().map(step).collect()
 }
 
+fn ahead(more: bool) -> Ahead {
+    if more { Ahead::More } else { Ahead::Nothing }
+}
+
 fn applied(writer: &Writer) -> usize {
     usize::try_from(writer.standing().position.map_or(0, |own| own.seq.get())).unwrap()
 }
 
+fn open(dir: &Path, limits: &LdbLimits, crash: Crash) -> Result<Writer, Error> {
+    Writer::open_with(dir, Setting { limits: limits.clone(), crash })
+}
+
 /// Applies the rest, a few steps at a time, as a loop does that is started again after each crash.
 fn go_on(dir: &Path, steps: &[Step], piece: usize, crash: Crash) -> Result<(), Error> {
-    let mut writer = Writer::open_with(dir, crash)?;
+    apply_rest(&mut open(dir, &LdbLimits::default(), crash)?, steps, piece)
+}
+
+fn apply_rest(writer: &mut Writer, steps: &[Step], piece: usize) -> Result<(), Error> {
     loop {
-        let from = applied(&writer);
+        let from = applied(writer);
         let to = steps.len().min(from + piece);
         if from == to {
             return Ok(());
         }
-        let outcome = writer.apply(&steps[from..to], to < steps.len())?;
+        let outcome = writer.apply(&steps[from..to], ahead(to < steps.len()))?;
         assert!(matches!(outcome, Outcome::Done), "{outcome:?}");
     }
 }
@@ -61,7 +78,7 @@ fn rows(dir: &Path) -> BTreeMap<String, i64> {
     let ldb = reader::Ldb::open(dir).unwrap();
     let Ok(family) = ldb.family("fam") else { return BTreeMap::new() };
     let rows: Vec<(String, i64)> = family
-        .rows("tbl", &[])
+        .all("tbl")
         .unwrap()
         .iter()
         .map(|row| {
@@ -106,7 +123,7 @@ fn a_crash_between_any_two_writes_loses_and_repeats_nothing() {
             for nth in 0..12 {
                 let dir = tempfile::tempdir().unwrap();
                 let dir = dir.path();
-                match go_on(dir, &steps, piece, Crash(Some((point, nth)))) {
+                match go_on(dir, &steps, piece, Crash::at(point, nth)) {
                     // The point is not passed so often.
                     Ok(()) => break,
                     Err(Error::Crashed(_)) => crashes += 1,
@@ -130,7 +147,7 @@ fn after_a_crash_in_a_frame_nothing_of_it_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let steps = steps(&mixed());
     // The third statement of the frame, which comes in pieces.
-    let crashed = go_on(dir.path(), &steps, 4, Crash(Some((Point::Statement, 4))));
+    let crashed = go_on(dir.path(), &steps, 4, Crash::at(Point::Statement, 4));
     assert!(matches!(crashed, Err(Error::Crashed(Point::Statement))));
     assert_eq!(rows(dir.path()), [("1".to_owned(), 1)].into());
     assert_eq!(reader::Ldb::open(dir.path()).unwrap().seq().unwrap().get(), 2);
@@ -159,7 +176,7 @@ fn a_sequence_that_steps_back_raises_the_incarnation() {
 #[test]
 fn the_connection_runs_nothing_but_what_replay_needs() {
     let dir = tempfile::tempdir().unwrap();
-    let writer = Writer::open(dir.path()).unwrap();
+    let writer = Writer::open(dir.path(), LdbLimits::default()).unwrap();
     let other = dir.path().join("other.db");
     let attach = format!("ATTACH '{}' AS other", other.display());
     for sql in [
@@ -189,13 +206,13 @@ fn the_connection_runs_nothing_but_what_replay_needs() {
 #[test]
 fn the_lock_is_the_directorys_and_ends_with_its_holder() {
     let dir = tempfile::tempdir().unwrap();
-    let first = Writer::open(dir.path()).unwrap();
-    let text = Writer::open(dir.path()).unwrap_err().to_string();
+    let first = Writer::open(dir.path(), LdbLimits::default()).unwrap();
+    let text = Writer::open(dir.path(), LdbLimits::default()).unwrap_err().to_string();
     let pid = std::process::id().to_string();
     assert!(text.contains(&format!("process {pid}")), "{text}");
     assert_eq!(std::fs::read_to_string(dir.path().join(layout::LOCK)).unwrap().trim(), pid);
     drop(first);
-    Writer::open(dir.path()).unwrap();
+    Writer::open(dir.path(), LdbLimits::default()).unwrap();
 }
 
 #[test]
@@ -212,16 +229,16 @@ fn readers_can_open_after_a_clean_stop() {
 fn a_file_that_cannot_be_written_heals_when_it_can() {
     let dir = tempfile::tempdir().unwrap();
     let steps = steps(&mixed());
-    let mut writer = Writer::open(dir.path()).unwrap();
-    writer.apply(&steps[..2], false).unwrap();
+    let mut writer = Writer::open(dir.path(), LdbLimits::default()).unwrap();
+    writer.apply(&steps[..2], Ahead::Nothing).unwrap();
     // Another process that writes is what a stray command-line tool would be.
     let stray = rusqlite::Connection::open(dir.path().join("ldb.db")).unwrap();
     stray.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert!(writer.apply(&steps[2..], false).is_err());
+    assert!(writer.apply(&steps[2..], Ahead::Nothing).is_err());
     stray.execute_batch("ROLLBACK").unwrap();
     writer.heal().unwrap();
     assert_eq!(applied(&writer), 2);
-    writer.apply(&steps[2..], false).unwrap();
+    writer.apply(&steps[2..], Ahead::Nothing).unwrap();
     assert_eq!(rows(dir.path()).len(), 5);
 }
 
@@ -248,12 +265,12 @@ proptest! {
         texts[bad] = texts[bad].replace("\"n\"", "\"none\"");
         let mut steps = steps(&texts);
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(dir.path()).unwrap();
+        let mut writer = Writer::open(dir.path(), LdbLimits::default()).unwrap();
         let unit = units.iter().find(|unit| unit.contains(&bad)).unwrap();
         let found = loop {
             let from = applied(&writer);
             let to = steps.len().min(from + piece);
-            if let Outcome::Poison { step, why } = writer.apply(&steps[from..to], to < steps.len()).unwrap() {
+            if let Outcome::Poison { step, why } = writer.apply(&steps[from..to], ahead(to < steps.len())).unwrap() {
                 prop_assert!(why.contains("no column named none"), "{}", why);
                 break from + step;
             }

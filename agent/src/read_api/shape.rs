@@ -65,6 +65,21 @@ pub(super) struct StatusShape {
     ledger: Option<Ledger>,
     generation: u64,
     wal_bytes: u64,
+    ldb: LdbShape,
+}
+
+/// How the file is.
+#[derive(Debug, Serialize)]
+struct LdbShape {
+    /// A word for what the writer can do.
+    condition: &'static str,
+    /// Other processes that have the served file open.
+    attached: u64,
+    /// Files that were served before and are still there.
+    retired: u64,
+    retired_attached: u64,
+    /// How often a file was replaced since the start.
+    switches: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,6 +108,13 @@ pub(super) fn status(report: &Report, generation: u64) -> StatusShape {
         missing_entries: report.missing(),
         ledger,
         generation,
-        wal_bytes: report.wal_bytes,
+        wal_bytes: report.ldb.wal_bytes,
+        ldb: LdbShape {
+            condition: report.ldb.condition.as_str(),
+            attached: report.ldb.attached,
+            retired: report.ldb.retired,
+            retired_attached: report.ldb.retired_attached,
+            switches: report.ldb.switches,
+        },
     }
 }

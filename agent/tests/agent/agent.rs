@@ -31,6 +31,7 @@ pub(crate) fn config(dir: &Path, ctldb: CtlDbUrl) -> Config {
         read_bind: any,
         admin_bind: any,
         poll_interval: Duration::from_millis(20),
+        ldb: ::agent::args::LdbLimits::default(),
     }
 }
 
