@@ -1,7 +1,8 @@
 //! [`CtlDb`]: the handle that everything else hangs on.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use ledger::CtlDbUrl;
 
@@ -25,8 +26,20 @@ struct Shared {
     queues: Queues,
     desk: Desk,
     acquaintances: Acquaintances,
+    warm: Mutex<Option<Warm>>,
     options: Options,
 }
+
+/// The connection that wrote last. The pool would test it first.
+struct Warm {
+    session: Session,
+    since: Instant,
+}
+
+/// Less than it takes a server to cut an idle connection.
+const WARM: Duration = Duration::from_secs(5);
+/// With fewer connections than this, all are for everybody.
+const CONNECTIONS_TO_SPARE: u32 = 4;
 
 struct Place {
     url: CtlDbUrl,
@@ -50,7 +63,9 @@ impl CtlDb {
         let place = Place { backend: backend(&url, &options), url };
         let (place, queues) = (RwLock::new(place), Queues::new(&options));
         let (desk, acquaintances) = (Desk::default(), Acquaintances::default());
-        Ok(Self { shared: Arc::new(Shared { place, queues, desk, acquaintances, options }) })
+        let warm = Mutex::default();
+        let shared = Shared { place, queues, desk, acquaintances, warm, options };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Moves to another URL, for a secret that was rotated. Calls that are under way end on the old connections.
@@ -64,13 +79,33 @@ impl CtlDb {
 
     /// A connection from the pool. It may have broken while it lay there.
     pub(crate) async fn untested(&self) -> Result<Session, Error> {
-        let backend = {
-            let place = self.shared.place.read().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(&place.backend)
-        };
+        let backend = self.backend();
         let connection = backend.connect().await;
         let connection = connection.map_err(|fault| Error::statement("connect to ctldb", fault))?;
-        Ok(Session::new(connection, self.shared.options.clone()))
+        Ok(Session::new(connection, backend, self.shared.options.clone()))
+    }
+
+    fn backend(&self) -> Arc<dyn Backend> {
+        let place = self.shared.place.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&place.backend)
+    }
+
+    /// The connection that wrote last, if that was just now. It may have broken since.
+    pub(crate) fn warm(&self) -> Option<Session> {
+        let warm = self.shared.warm.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let here = warm.session.leads_to(&self.backend());
+        (here && warm.since.elapsed() < WARM).then_some(warm.session)
+    }
+
+    /// Keeps a connection for whoever writes next.
+    pub(crate) fn keep_warm(&self, session: Session) {
+        if self.shared.options.max_connections < CONNECTIONS_TO_SPARE {
+            return;
+        }
+        let Some(session) = session.at_rest() else { return };
+        let warm = Warm { session, since: Instant::now() };
+        let before = self.shared.warm.lock().unwrap_or_else(PoisonError::into_inner).replace(warm);
+        drop(before);
     }
 
     pub(crate) fn options(&self) -> &Options {

@@ -1,4 +1,4 @@
-//! Where the writers of this process hand in their batches. One of them at a time writes for all: while a transaction is
+//! Where the writers of this process hand in their batches. One at a time writes: while a transaction is
 //! under way the next ones gather, and then go together, under one ledger lock and with one commit. Each is still judged
 //! and numbered by itself and has its own row in `ctlstore_batches`; what keeps one back keeps no other back.
 
@@ -51,10 +51,10 @@ impl CtlDb {
         deadline: Instant,
     ) -> Result<Reply, Error> {
         let (answer, told) = oneshot::channel();
-        if self.desk().put(Job { prepared, deadline, answer }) {
-            let ctldb = self.clone();
-            // tidy: allow spawn: ends when nothing waits; whoever stops waiting must not end what is done for others
-            tokio::spawn(async move { ctldb.serve().await });
+        if let Some(Job { prepared, .. }) = self.desk().put(Job { prepared, deadline, answer }) {
+            // Whoever comes to an empty desk writes its own batch, and then sees who came meanwhile.
+            let _turn = Turn { ctldb: self };
+            return self.write_alone(&prepared, &[], deadline).await;
         }
         told.await.unwrap_or_else(|_| {
             let source = Fault::Away(cause("whoever wrote for all ended before it was done"));
@@ -107,11 +107,14 @@ impl Desk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// True: nobody serves, and the caller must see that somebody does.
-    fn put(&self, job: Job) -> bool {
+    /// Gives the job back when nobody serves: now it is the caller who does.
+    fn put(&self, job: Job) -> Option<Job> {
         let mut waiting = self.waiting();
+        if !std::mem::replace(&mut waiting.served, true) {
+            return Some(job);
+        }
         waiting.jobs.push_back(job);
-        !std::mem::replace(&mut waiting.served, true)
+        None
     }
 
     /// Those that go together next, in the order in which they came; none, and nobody serves any more.
@@ -149,7 +152,34 @@ impl Job {
     }
 }
 
-/// Whoever serves. When it ends before its time, nobody is left waiting for it.
+/// Whoever writes its own batch, while others wait. Its end, be it that it was given up, is their beginning.
+struct Turn<'a> {
+    ctldb: &'a CtlDb,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.ctldb.desk().waiting();
+        waiting.served = !waiting.jobs.is_empty();
+        if !waiting.served {
+            return;
+        }
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                let ctldb = self.ctldb.clone();
+                // tidy: allow spawn: ends when nothing waits; whoever stops waiting must not end what is done for others
+                runtime.spawn(async move { ctldb.serve().await });
+            }
+            // The process ends, and nobody waits for long.
+            Err(_) => {
+                waiting.jobs.clear();
+                waiting.served = false;
+            }
+        }
+    }
+}
+
+/// Whoever serves others. When it ends before its time, nobody is left waiting for it.
 struct Shift<'a> {
     desk: &'a Desk,
     over: bool,

@@ -138,7 +138,10 @@ impl CtlDb {
             return Ok(replies);
         };
         match session.end_with(ACTION, Ok(((), steps))).await {
-            Ok(()) => Ok(replies),
+            Ok(()) => {
+                self.keep_warm(session);
+                Ok(replies)
+            }
             Err(unsure @ Error::Unsure { .. }) => {
                 drop(session);
                 self.settle(last, unsure, deadline).await.map(|()| replies)
@@ -158,7 +161,11 @@ impl CtlDb {
         let mut stale = self.options().max_connections;
         loop {
             let turn = self.writers_turn(deadline).await?;
-            let mut session = self.untested().await?.with_turn(turn).with_deadline(deadline);
+            let session = match self.warm() {
+                Some(session) => session,
+                None => self.untested().await?,
+            };
+            let mut session = session.with_turn(turn).with_deadline(deadline);
             match session.lock_and_look(batches, &reserved).await {
                 Ok(facts) => return Ok((session, facts)),
                 // It broke while it lay in the pool; nothing was written yet.

@@ -35,7 +35,8 @@ impl Secret {
     /// What ctldb stores: the lower-case hexadecimal SHA-256, as the original.
     pub(crate) fn hash(&self) -> String {
         let digest = Sha256::digest(self.0.expose_secret().as_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16);
+        digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).flatten().collect()
     }
 
     /// Compares with a stored hash, in a time that does not depend on where they differ.

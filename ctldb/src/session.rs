@@ -1,9 +1,10 @@
 //! A connection in use: every await has a timeout, a transaction ends as its result says, and whatever is left in doubt
 //! is closed and not given back.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::connection::{Connection, Outcome, SqlRow, SqlValue, Step};
+use crate::connection::{Backend, Connection, Outcome, SqlRow, SqlValue, Step};
 use crate::dialect::Dialect;
 use crate::fault::cause;
 use crate::queue::Turn;
@@ -12,6 +13,8 @@ use crate::{Error, Fault, Options};
 pub(crate) struct Session {
     // Only gone while being dropped.
     connection: Option<Box<dyn Connection>>,
+    /// The database that it leads to.
+    origin: Arc<dyn Backend>,
     options: Options,
     in_transaction: bool,
     /// A statement did not end, or the connection broke. It remains so.
@@ -23,16 +26,30 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(connection: Box<dyn Connection>, options: Options) -> Self {
+    pub(crate) fn new(
+        connection: Box<dyn Connection>,
+        origin: Arc<dyn Backend>,
+        options: Options,
+    ) -> Self {
         let (in_transaction, in_doubt) = (false, false);
         let connection = Some(connection);
-        Self { connection, options, in_transaction, in_doubt, deadline: None, turn: None }
+        Self { connection, origin, options, in_transaction, in_doubt, deadline: None, turn: None }
     }
 
     /// The same, for somebody who queued.
     pub(crate) fn with_turn(mut self, turn: Turn) -> Self {
         self.turn = Some(turn);
         self
+    }
+
+    /// The same without its place in a queue, to be used again; none when it is of no more use.
+    pub(crate) fn at_rest(mut self) -> Option<Self> {
+        (self.turn, self.deadline) = (None, None);
+        (!self.in_transaction && !self.in_doubt).then_some(self)
+    }
+
+    pub(crate) fn leads_to(&self, backend: &Arc<dyn Backend>) -> bool {
+        Arc::ptr_eq(&self.origin, backend)
     }
 
     pub(crate) fn with_deadline(mut self, deadline: Instant) -> Self {

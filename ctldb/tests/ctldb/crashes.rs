@@ -120,7 +120,9 @@ async fn crash_everywhere(operation: Operation, fresh: fn() -> Result<Place>) ->
         consistent(&place, &ctldb).await.with_context(|| format!("after {point:?}"))?;
         at += 1;
     }
-    ensure!(at >= 6, "only {at} crash points: the test does not see the writes");
+    // A batch sends its last statements with the commit, so it has fewer points.
+    let least = if matches!(operation, Operation::Mutate) { 4 } else { 6 };
+    ensure!(at >= least, "only {at} crash points: the test does not see the writes");
     Ok(())
 }
 
