@@ -52,18 +52,28 @@ impl Program {
     /// # Errors
     /// It was not built, or cannot be started.
     pub fn ctlstore<S: AsRef<OsStr>>(args: &[S]) -> Result<Self> {
-        let program = ctlstore()?;
+        let name = args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned());
+        let mut command = Command::new(ctlstore()?);
+        command.args(args);
+        Self::start(&format!("ctlstore {}", name.unwrap_or_default()), &command)
+    }
+
+    /// Starts any program, without what the environment says about `ctlstore`. One that changes its user must ask for the
+    /// parent's death signal itself after that.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(name: &str, program: &Command) -> Result<Self> {
         // The kernel kills it when the tests end, so a kill -9 of the tests leaves nothing behind.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(args);
+        command.args(["--pdeathsig", "KILL", "--"]);
+        command.arg(program.get_program()).args(program.get_args());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CTLSTORE_") {
                 command.env_remove(name);
             }
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let name = args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned());
-        let name = format!("ctlstore {}", name.unwrap_or_default());
         let mut child =
             spawn_from_keeper(command).with_context(|| format!("start {name} through setpriv"))?;
         let (stdout, stderr) = (Lines::default(), Lines::default());
@@ -71,7 +81,7 @@ impl Program {
             stdout.follow(child.stdout.take().context("BUG: it was asked for")?),
             stderr.follow(child.stderr.take().context("BUG: it was asked for")?),
         ];
-        Ok(Self { name, child, stdout, stderr, copies })
+        Ok(Self { name: name.to_owned(), child, stdout, stderr, copies })
     }
 
     /// Runs `ctlstore` to its end.
