@@ -1,0 +1,59 @@
+//! `ctlstore ldb build`: an LDB from text files, for unit tests in any language. No agent, no database.
+
+mod document;
+
+use std::io::{self, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use reader::testing::{LdbBuilder, TestError};
+
+use crate::args::Ldb;
+use crate::ldb::document::{Built, DocumentError};
+use crate::outcome::Outcome;
+
+/// Why there is no LDB.
+#[derive(Debug, thiserror::Error)]
+enum BuildError {
+    #[error("cannot read {file}", file = file.display())]
+    Read { file: PathBuf, source: io::Error },
+    #[error("document {number} of {file}", file = file.display())]
+    Document { file: PathBuf, number: usize, source: DocumentError },
+    #[error("make an LDB in {dir}", dir = dir.display())]
+    Build { dir: PathBuf, source: TestError },
+}
+
+/// `ctlstore ldb`
+pub(crate) fn ldb(args: &Ldb, out: &mut dyn Write) -> Result<Outcome> {
+    let Ldb::Build { files, dir } = args;
+    let mut built = Built::default();
+    for file in files {
+        add(file, &mut built)?;
+    }
+    let (tables, rows) = (built.tables, built.rows);
+    make(built.builder, dir)?;
+    writeln!(out, "{tables} tables and {rows} rows are in {}", dir.display())?;
+    Ok(Outcome::Done)
+}
+
+fn add(file: &Path, built: &mut Built) -> Result<(), BuildError> {
+    let failed = |source| BuildError::Read { file: file.to_owned(), source };
+    let text = match file.to_str() {
+        Some("-") => {
+            let mut text = String::new();
+            io::stdin().read_to_string(&mut text).map(|_| text)
+        }
+        _ => std::fs::read_to_string(file),
+    };
+    let documents = document::all(&text.map_err(failed)?);
+    for (index, document) in documents.into_iter().enumerate() {
+        let added = document.and_then(|document| built.add(document));
+        let number = index + 1;
+        added.map_err(|source| BuildError::Document { file: file.to_owned(), number, source })?;
+    }
+    Ok(())
+}
+
+fn make(builder: LdbBuilder, dir: &Path) -> Result<(), BuildError> {
+    builder.build(dir).map_err(|source| BuildError::Build { dir: dir.to_owned(), source })
+}
