@@ -28,6 +28,11 @@ test *ARGS: (setup "test")
 test-mysql *ARGS: (setup "mariadb")
     hack/mysql9.sh cargo test --locked --package ctldb {{ ARGS }}
 
+# Two hundred readers on one LDB for twenty minutes, half of them with a switch to a new file every ten seconds
+soak: (setup "test")
+    cargo build --locked --workspace --bins
+    cargo test --locked --package e2e --test readers -- --ignored --nocapture
+
 # Damage the ledger's grammar at random, 200,000 texts; then, where cargo-fuzz and a nightly compiler are, for SECONDS
 fuzz SECONDS="60": (setup "demo")
     cargo test --locked --release --package ledger --lib -- --ignored very_many_damaged_statements

@@ -11,7 +11,7 @@ use testkit::program::Program;
 use crate::feed::{FAMILY, PAIRS};
 use crate::node::{Node, SOON};
 
-const LANGUAGES: [&str; 4] = ["python", "go", "node", "java"];
+pub(crate) const LANGUAGES: [&str; 4] = ["python", "go", "node", "java"];
 
 /// Small enough that a few seconds of writes behind a held transaction make the agent leave the file.
 const SWITCH: [&str; 6] =
@@ -70,6 +70,14 @@ async fn switch(node: &Node) -> Result<()> {
     node.caught_up(fed.seq).await
 }
 
+/// The folder of the built programs, one in it for each language.
+pub(crate) fn tools() -> Result<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/readers.sh");
+    let built = Command::new(script).output().context("run hack/readers.sh")?;
+    ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    Ok(PathBuf::from(String::from_utf8(built.stdout)?.trim()))
+}
+
 struct Follower {
     language: &'static str,
     program: Program,
@@ -77,10 +85,7 @@ struct Follower {
 }
 
 fn followers(node: &Node) -> Result<Vec<Follower>> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/readers.sh");
-    let built = Command::new(script).output().context("run hack/readers.sh")?;
-    ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let tools = PathBuf::from(String::from_utf8(built.stdout)?.trim());
+    let tools = tools()?;
     let start = |language| {
         let program = Program::start(language, &command(node, &tools, language, "follow"))?;
         Ok(Follower { language, program, tools: tools.clone() })
