@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use crate::args::embedded::{Demo, Dev};
 pub(crate) use crate::args::executive::{Admin, Executive};
 pub(crate) use crate::args::ldb::Ldb;
-pub(crate) use crate::args::ledger::{CtlDbCommand, CtlDbFile, History, Ledger, Skip};
+pub(crate) use crate::args::ledger::{CtlDbCommand, CtlDbFile, History, Ledger, Skipped};
 pub(crate) use crate::args::limits::{Limits, TableLimits, WriterLimits};
 pub(crate) use crate::args::node::{Get, Output, Scan, Source, Status, Wait};
 pub(crate) use crate::args::schema::{Family, Field, Fields, Sure, Table, TableName};

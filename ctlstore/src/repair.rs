@@ -9,12 +9,12 @@ use ctldb::{Author, CtlDb, Verified};
 use ledger::{CtlDbUrl, Seq};
 use tokio::runtime::Runtime;
 
-use crate::args::{CtlDbCommand, CtlDbFile, Skip};
+use crate::args::{CtlDbCommand, CtlDbFile, Skipped};
 use crate::outcome::Outcome;
 
 /// `ctlstore ledger skip`
-pub(crate) fn skip(file: &CtlDbFile, skip: Skip, out: &mut dyn Write) -> Result<Outcome> {
-    let Skip { seq, reason, principal } = skip;
+pub(crate) fn skip(file: &CtlDbFile, skip: Skipped, out: &mut dyn Write) -> Result<Outcome> {
+    let Skipped { seq, reason, principal } = skip;
     let seq = Seq::try_from(seq)?;
     let author = author(principal, Some(reason.clone()));
     on(file, async |ctldb| ctldb.skip(seq, &reason, &author).await)?;

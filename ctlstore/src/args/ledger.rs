@@ -47,7 +47,7 @@ pub(crate) enum Ledger {
     )]
     Skip {
         #[command(flatten)]
-        skip: Skip,
+        skip: Skipped,
         #[command(flatten)]
         ctldb: CtlDbFile,
     },
@@ -62,7 +62,7 @@ pub(crate) enum Ledger {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Skip {
+pub(crate) struct Skipped {
     /// The sequence that agents are stopped at.
     pub(crate) seq: u64,
     /// Why, for those who come after you.

@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod bad_input;
+mod commanding;
 mod demo;
+mod documented;
 mod embedded;
+mod executive;
 mod manifests;
+mod mutating;
 mod poison;
 mod reading;
 mod repairs;

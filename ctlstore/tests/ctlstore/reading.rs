@@ -171,7 +171,7 @@ async fn the_version_names_the_formats() {
     let want = concat!(
         "ctlstore ",
         env!("CARGO_PKG_VERSION"),
-        " (ctldb schema 1, LDB layout 1, LDB format 1)\n"
+        " (ctldb schema 2, LDB layout 1, LDB format 1)\n"
     );
     assert_eq!(version.stdout, want);
 }

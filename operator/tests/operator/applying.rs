@@ -93,7 +93,10 @@ async fn limits_policies_and_drift_are_followed() -> Result<()> {
     assert_eq!(plans.status.unwrap().sql_name.as_deref(), Some("bills___plans"));
     let name = ledger::LdbTable::parse("bills___plans")?;
     let limit = async || world.ctldb().table_limit(&name).await;
-    assert_eq!(limit().await?.map(|limit| (limit.max_bytes, limit.warn_bytes)), Some((2 << 20, 1 << 20)));
+    assert_eq!(
+        limit().await?.map(|limit| (limit.max_bytes, limit.warn_bytes)),
+        Some((2 << 20, 1 << 20))
+    );
     world.apply(&[table("web", "plans", &["note Text"], &["limits: {maxSize: 5Mi}"])])?;
     eventually(SOON, async || {
         let limit = limit().await?.map(|limit| (limit.max_bytes, limit.warn_bytes));

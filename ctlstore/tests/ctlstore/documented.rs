@@ -1,0 +1,52 @@
+//! The commands of `docs/writing.md`, run one after the other as they stand there.
+
+use std::path::Path;
+use std::process::Command;
+
+use testkit::program;
+
+use crate::running::Folder;
+
+/// The commands of the page, each with the lines that its output must have.
+fn commands(page: &str) -> Vec<(String, Vec<String>)> {
+    let mut commands: Vec<(String, Vec<String>)> = Vec::new();
+    let mut inside = false;
+    for line in page.lines() {
+        match (line.strip_prefix("$ "), commands.last_mut()) {
+            _ if line.starts_with("```") => inside = line == "```console",
+            (Some(command), _) if inside => commands.push((command.to_owned(), Vec::new())),
+            (None, Some((_, output))) if inside => output.push(line.to_owned()),
+            _ => {}
+        }
+    }
+    commands
+}
+
+#[tokio::test]
+async fn what_the_page_on_writing_says_is_so() {
+    let folder = Folder::new();
+    let dev = folder.start().await;
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/writing.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let page = page.replace("127.0.0.1:3000", &dev.executive.to_string());
+    let commands = commands(&page);
+    assert!(commands.len() > 10, "{commands:?}");
+    // One shell, for what a command exports is for those after it.
+    let script: String =
+        commands.iter().map(|(command, _)| format!("{command}\necho '@@'\n")).collect();
+    let binary = program::ctlstore().unwrap();
+    let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let place = tempfile::tempdir().unwrap();
+    let script = format!("exec 2>&1\n{script}");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).env("PATH", path).current_dir(place.path());
+    let ran = shell.output().unwrap();
+    let all = String::from_utf8(ran.stdout).unwrap();
+    let outputs: Vec<&str> = all.split("@@\n").collect();
+    assert_eq!(outputs.len(), commands.len() + 1, "{all}");
+    for ((command, want), output) in commands.iter().zip(outputs) {
+        for line in want {
+            assert!(output.contains(line), "no {line:?} in what {command:?} printed:\n{output}");
+        }
+    }
+}
