@@ -42,4 +42,9 @@ pub(crate) use switch::Claim;
 pub(crate) use writer::Writer;
 
 #[cfg(test)]
+pub(crate) use crash::{Crash, Point};
+#[cfg(test)]
+pub(crate) use generation::Setting;
+
+#[cfg(test)]
 mod tests;

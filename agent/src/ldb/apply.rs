@@ -22,7 +22,7 @@ struct Most {
 const NEAR: Most = Most { steps: 1000, time: Duration::from_millis(20) };
 /// Far behind it, nobody waits for one entry, and what costs is writing pages: the same page for many entries once.
 /// Readers are not held up.
-const FAR: Most = Most { steps: 100_000, time: Duration::from_millis(500) };
+const FAR: Most = Most { steps: 100_000, time: Duration::from_millis(250) };
 /// So often is looked whether SQLite has begun to write pages that its cache has no room for: the WAL is then to be cut
 /// before more comes, for within a transaction nobody can cut it.
 const SPILL_CHECK: usize = 256;

@@ -124,6 +124,7 @@ impl<'a> Walk<'a> {
     fn entries(&mut self, entries: &[Entry]) -> Result<(), Stop> {
         // Where we stand may be the end of a batch too.
         self.prove()?;
+        self.steps.reserve(entries.len());
         for entry in entries {
             if self.fetched.hold.is_some_and(|hold| entry.seq > hold) {
                 self.drop_open_frame();
@@ -198,7 +199,9 @@ impl<'a> Walk<'a> {
 
     fn action(&mut self, entry: &Entry) -> Result<Action, Stop> {
         let poison = |why| Stop::Poison(Poison { seq: entry.seq, why });
-        if let Some(reason) = self.skips.get(&entry.seq) {
+        if !self.skips.is_empty()
+            && let Some(reason) = self.skips.get(&entry.seq)
+        {
             return Ok(Action::Skip((*reason).to_owned()));
         }
         match Statement::parse(&entry.statement) {

@@ -42,6 +42,19 @@ pub(crate) struct Plan {
     pub(crate) then: Then,
 }
 
+impl Plan {
+    /// Where an LDB stands that stood here and applied the steps.
+    pub(crate) fn end(&self, from: Standing) -> Standing {
+        let position = self.steps.last().map_or(from.position, |step| Some(step.position));
+        let frames = self.steps.iter().rev().find_map(|step| match step.action {
+            Action::Begin => Some(true),
+            Action::Commit => Some(false),
+            Action::Run(_) | Action::Skip(_) => None,
+        });
+        Standing { position, in_frame: frames.unwrap_or(from.in_frame) }
+    }
+}
+
 /// What comes after the steps.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Then {

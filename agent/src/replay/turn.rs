@@ -1,12 +1,10 @@
-//! One turn of the loop, where blocking is allowed: decide and apply.
+//! One turn of the loop, where blocking is allowed: apply what was decided.
 
 use ledger::{Position, Seq};
 
-use crate::ldb::{Error, Outcome, Writer};
-use crate::replay::decide::decide;
+use crate::ldb::{Ahead, Error, Outcome, Writer};
 use crate::replay::plan::{Action, Plan, Step, Then};
 use crate::replay::stop::{Poison, Stop};
-use crate::source::Fetched;
 
 /// What a turn did.
 #[derive(Debug)]
@@ -24,30 +22,34 @@ pub(crate) enum Next {
     More,
     /// The ledger has more of a transaction, of which nothing is committed yet.
     Within,
+    /// What was in hand was dropped: look again, and have nothing in hand up to here.
+    Again(Seq),
     /// That was all.
     Idle,
     /// It cannot go on.
     Stop(Stop),
 }
 
-/// Applies what was fetched. Without a look at the ledger, an open frame is undone: its end may be long in coming.
-pub(crate) fn turn(writer: &mut Writer, fetched: Option<&Fetched>) -> Turn {
-    let Some(fetched) = fetched else {
-        let next = writer.roll_back_open().map(|()| Next::Idle);
-        writer.tidy();
-        return Turn { applied: 0, skipped: 0, next: healed(writer, next) };
+/// Applies what was decided. Without a look at the ledger, what is open is undone: its end may be long in coming.
+pub(crate) fn turn(writer: &mut Writer, plan: Option<&Plan>) -> Turn {
+    let turn = match plan {
+        Some(plan) => {
+            let ahead = if plan.then == Then::More { Ahead::More } else { Ahead::Nothing };
+            apply(writer, plan, ahead)
+        }
+        None => {
+            let next = writer.roll_back_open().map(|()| Next::Idle);
+            Turn { applied: 0, skipped: 0, next: healed(writer, next) }
+        }
     };
-    let plan = decide(writer.standing(), fetched);
-    let (before, waiting) = (writer.position, writer.waiting());
-    let next = apply(writer, &plan);
-    let next = healed(writer, next);
     writer.tidy();
-    let up_to = |reached: Option<Position>| {
-        let reached = reached.map_or(Seq::ZERO, |position| position.seq);
-        plan.steps.iter().take_while(|step| step.position.seq <= reached).count()
-    };
-    // What waits for the end of its transaction counts when that comes.
-    let applied = if writer.position == before { 0 } else { waiting + up_to(writer.position) };
+    turn
+}
+
+/// Applies a plan, of which `ahead` says what comes after it.
+pub(crate) fn apply(writer: &mut Writer, plan: &Plan, ahead: Ahead) -> Turn {
+    let (next, applied) = counted(writer, &plan.steps, |writer| next(writer, plan, ahead));
+    let passed = up_to(&plan.steps, writer.standing().position);
     let skip = |step: &&Step| match &step.action {
         Action::Skip(reason) => {
             tracing::warn!(seq = %step.position.seq, reason, "a ledger entry is skipped");
@@ -55,16 +57,47 @@ pub(crate) fn turn(writer: &mut Writer, fetched: Option<&Fetched>) -> Turn {
         }
         Action::Begin | Action::Commit | Action::Run(_) => false,
     };
-    let passed = up_to(writer.standing().position);
     let skipped = plan.steps.iter().take(passed).filter(skip).count();
-    Turn { applied: count(applied), skipped: count(skipped), next }
+    Turn { applied, skipped: count(skipped), next }
 }
 
-fn apply(writer: &mut Writer, plan: &Plan) -> Result<Next, Error> {
-    let (more, before) = (plan.then == Then::More, writer.position);
-    if let Outcome::Poison { step, why } = writer.apply(&plan.steps, more)? {
-        let seq = plan.steps[step].position.seq;
-        return Ok(Next::Stop(Stop::Poison(Poison { seq, why })));
+/// Ends a run of plans that were applied with more in hand, when no more comes.
+pub(crate) fn settle(writer: &mut Writer) -> Turn {
+    let stood = writer.standing().position.map_or(Seq::ZERO, |position| position.seq);
+    let settled = |writer: &mut Writer| {
+        writer.settle().map(|whole| if whole { Next::More } else { Next::Again(stood) })
+    };
+    let (next, applied) = counted(writer, &[], settled);
+    Turn { applied, skipped: 0, next }
+}
+
+/// Does something that may commit; how many entries were committed. What waits for the end of its transaction counts when
+/// that comes.
+pub(crate) fn counted<T>(
+    writer: &mut Writer,
+    steps: &[Step],
+    run: impl FnOnce(&mut Writer) -> Result<T, Error>,
+) -> (Result<T, Error>, u64) {
+    let (before, waiting) = (writer.position, writer.waiting());
+    let result = run(writer);
+    let result = healed(writer, result);
+    let applied =
+        if writer.position == before { 0 } else { waiting + up_to(steps, writer.position) };
+    (result, count(applied))
+}
+
+fn next(writer: &mut Writer, plan: &Plan, ahead: Ahead) -> Result<Next, Error> {
+    let before = writer.position;
+    match writer.apply(&plan.steps, ahead)? {
+        Outcome::Done => {}
+        Outcome::Poison { step, why } => {
+            let seq = plan.steps[step].position.seq;
+            return Ok(Next::Stop(Stop::Poison(Poison { seq, why })));
+        }
+        Outcome::Undone { step } => {
+            let seq = plan.steps.get(step).map_or(Seq::ZERO, |step| step.position.seq);
+            return Ok(Next::Again(seq));
+        }
     }
     match &plan.then {
         // No success yet: the end of the transaction may be what cannot be applied, again and again.
@@ -75,14 +108,19 @@ fn apply(writer: &mut Writer, plan: &Plan) -> Result<Next, Error> {
     }
 }
 
+fn up_to(steps: &[Step], reached: Option<Position>) -> usize {
+    let reached = reached.map_or(Seq::ZERO, |position| position.seq);
+    steps.iter().take_while(|step| step.position.seq <= reached).count()
+}
+
 /// After a failure of SQLite the writer begins anew on the same file; whether that works shows at the next turn.
-fn healed(writer: &mut Writer, next: Result<Next, Error>) -> Result<Next, Error> {
-    if next.is_err()
+fn healed<T>(writer: &mut Writer, result: Result<T, Error>) -> Result<T, Error> {
+    if result.is_err()
         && let Err(error) = writer.heal()
     {
         tracing::debug!(%error, "the LDB cannot be opened anew yet");
     }
-    next
+    result
 }
 
 fn count(number: usize) -> u64 {

@@ -23,6 +23,13 @@ impl Upstream {
         Self { url, file, source, failed: false }
     }
 
+    /// Asks this one, whatever it is.
+    #[cfg(test)]
+    pub(crate) fn of(source: Box<dyn Source>) -> Self {
+        let url = CtlDbUrl::Sqlite(PathBuf::from("/nowhere"));
+        Self { url, file: None, source, failed: false }
+    }
+
     pub(crate) async fn fetch(
         &mut self,
         from: Option<Position>,

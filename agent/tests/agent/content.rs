@@ -56,10 +56,10 @@ impl Naive {
 
     /// Up to and with this sequence.
     pub(crate) fn replay(&mut self, entries: &[Entry], to: u64) -> Content {
-        for entry in entries {
-            let seq = entry.seq.get();
+        let from = entries.partition_point(|entry| entry.seq.get() <= self.seq);
+        for entry in entries[from..].iter().take_while(|entry| entry.seq.get() <= to) {
             let marker = [Statement::BEGIN, Statement::COMMIT].contains(&entry.statement.as_str());
-            if seq > self.seq && seq <= to && !marker {
+            if !marker {
                 self.connection.execute(&entry.statement, []).unwrap();
             }
         }
