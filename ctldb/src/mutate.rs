@@ -73,7 +73,9 @@ impl CtlDb {
                 // Whatever made the others wait, from now on it makes only this one wait.
                 Err(Error::Contended { .. }) if Instant::now() < deadline => {
                     pause().await;
-                    way = Way::Alone(Vec::new());
+                    if matches!(way, Way::Together) {
+                        way = Way::Alone(Vec::new());
+                    }
                 }
                 Ok(Reply::Altered(tables)) => way = Way::Alone(tables),
                 Ok(Reply::Done(committed)) => {

@@ -208,8 +208,8 @@ impl Connection for MySqlConnection {
     }
 
     fn release(mut self: Box<Self>) {
-        if !self.holds_schema_lock {
-            // Dropped by itself, it goes back to the pool.
+        if !self.holds_schema_lock && tokio::runtime::Handle::try_current().is_ok() {
+            // Dropped by itself, it goes back to the pool, by a task of the pool's.
             drop(self.raw.take());
         }
     }

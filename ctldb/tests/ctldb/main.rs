@@ -22,6 +22,7 @@ mod fencing;
 mod frozen;
 mod given_up;
 mod heartbeats;
+mod kills;
 mod ledger_care;
 mod limits;
 mod migration;
