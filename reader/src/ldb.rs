@@ -246,6 +246,10 @@ impl Ldb {
                 }
                 lent.ended();
                 *session = Some(opened);
+                // A thread that reads no more would keep the old file on the disk. Our own slot is locked, and new.
+                for slot in process::slots(inner.id) {
+                    slot.disconnect_older(generation);
+                }
                 Ok(())
             }
             Err(_) if before.is_some() => {

@@ -22,6 +22,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Option<Session>> {
         // A panic in the application's code leaves a whole session behind.
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
@@ -79,6 +80,15 @@ impl Slot {
         }
     }
 
+    /// Closes the connection if it is to an older generation, unless a read is in progress.
+    pub(crate) fn disconnect_older(&self, generation: u64) {
+        let Some(mut guard) = self.try_lock() else { return };
+        if guard.as_ref().is_some_and(|session| session.generation < generation) {
+            drop(guard.take());
+            self.ended();
+        }
+    }
+
     /// Closes the connection, unless a read is in progress.
     pub(crate) fn disconnect(&self) -> bool {
         let Some(mut guard) = self.try_lock() else { return false };
@@ -111,6 +121,7 @@ pub(crate) struct Lent(Option<Mine>);
 
 impl Lent {
     /// This thread's slot for an LDB, or a new one.
+    #[inline]
     pub(crate) fn of(ldb: u64) -> Result<Self, Error> {
         let fork = process::forks()?;
         let found = MINE.try_with(|mine| {
@@ -126,16 +137,18 @@ impl Lent {
 
 impl std::ops::Deref for Lent {
     type Target = Slot;
+    #[inline]
     fn deref(&self) -> &Slot {
         &self.0.as_ref().expect("BUG: it is there until it is dropped").slot
     }
 }
 
 impl Drop for Lent {
+    #[inline]
     fn drop(&mut self) {
-        let mine = self.0.take();
+        let Some(mine) = self.0.take() else { return };
         // Without a list the connection is closed.
-        MINE.try_with(|list| list.borrow_mut().extend(mine)).ok();
+        MINE.try_with(|list| list.borrow_mut().push(mine)).ok();
     }
 }
 

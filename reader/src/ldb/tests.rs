@@ -76,6 +76,21 @@ fn no_connection_to_a_replaced_file_is_kept() {
 }
 
 #[test]
+fn a_thread_that_reads_no_more_does_not_keep_a_replaced_file() {
+    let test = TestLdb::new().unwrap();
+    let ldb = Ldb::open(test.dir()).unwrap();
+    serve(&test, 2, true);
+    // This thread has the first one open, and another one finds the second.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            ldb.seq().unwrap();
+            assert_eq!(open(&ldb), [2]);
+        });
+    });
+    assert_eq!(ldb.seq().unwrap().get(), 0);
+}
+
+#[test]
 fn connections_are_closed_with_the_last_clone() {
     let test = TestLdb::new().unwrap();
     let ldb = Ldb::open(test.dir()).unwrap();
