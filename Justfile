@@ -38,6 +38,16 @@ fuzz SECONDS="60": (setup "demo")
     cargo test --locked --release --package ledger --lib -- --ignored very_many_damaged_statements
     @if cargo +nightly fuzz --version >/dev/null 2>&1; then cd ledger && cargo +nightly fuzz run statement -- -max_total_time={{ SECONDS }}; else echo 'to run libFuzzer, too: rustup toolchain install nightly && cargo install cargo-fuzz'; fi
 
+# Try the executive's API with requests made from its OpenAPI document (fetches schemathesis from PyPI, once)
+schemathesis *ARGS: (setup "demo")
+    cargo build --locked --bin ctlstore
+    hack/schemathesis.sh "${CARGO_TARGET_DIR:-target}/debug/ctlstore" {{ ARGS }}
+
+# Kill the executive 100 times under load, and load two of them for 60 s (minutes, a MariaDB)
+soak-executive: (setup "mariadb")
+    cargo build --locked --workspace --bins
+    CTLSTORE_KILL_ROUNDS=100 CTLSTORE_SOAK_SECONDS=60 cargo test --locked --package executive --test http -- --nocapture kill:: soak::
+
 # All that is checked without running the product; CI runs it
 check: (setup "check") fmt-check tidy deps deny lint crds-check
 

@@ -95,7 +95,9 @@ fn describe(operation: &Operation, path: &str, generator: &mut SchemaGenerator) 
         Access::Admin => described["security"] = json!([{"adminToken": []}]),
     }
     if let Some(content) = content(operation.takes, generator) {
-        described["requestBody"] = json!({ "required": true, "content": content });
+        // No bytes are bytes, too.
+        let required = !matches!(operation.takes, Content::Raw(_));
+        described["requestBody"] = json!({ "required": required, "content": content });
     }
     described
 }

@@ -1,5 +1,8 @@
-//! What is sent is what the ledger says, value by value: random batches over HTTP, in every spelling that JSON has for a
+//! What is sent is what the ledger says and what nodes and ctldb hold, value by value: random batches over HTTP, in every spelling that JSON has for a
 //! value, against statements made from the values themselves.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use base64::Engine;
 use ledger::{
@@ -9,6 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::ldb;
 use crate::server::{Backend, SECRET, Server};
 
 /// A value, and one way to write it in JSON.
@@ -118,7 +122,19 @@ fn line() -> impl Strategy<Value = Line> {
     })
 }
 
+/// What a table should hold: rows by the text of their key.
+type Model = RefCell<BTreeMap<String, Vec<Value>>>;
+
 impl Line {
+    fn apply(&self, model: &Model) {
+        let row: Vec<_> = self.row.iter().map(|(value, _)| value.clone()).collect();
+        let key = format!("{:?} {:?} {:?}", row[1], row[0], row[5]);
+        match self.delete {
+            true => model.borrow_mut().remove(&key),
+            false => model.borrow_mut().insert(key, row),
+        };
+    }
+
     fn json(&self) -> String {
         let values = COLUMNS.iter().zip(&self.row);
         let values = values.map(|((name, _), (_, text))| format!("\"{name}\":{text}"));
@@ -138,8 +154,13 @@ impl Line {
     }
 }
 
+fn sorted(mut rows: Vec<Vec<Value>>) -> Vec<Vec<Value>> {
+    rows.sort_by_key(|row| format!("{row:?}"));
+    rows
+}
+
 #[test]
-fn the_ledger_says_what_was_sent() {
+fn the_ledger_and_a_node_say_what_was_sent() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     for backend in Backend::ALL {
         let schema = schema();
@@ -154,6 +175,7 @@ fn the_ledger_says_what_was_sent() {
         });
         let history = runtime.block_on(server.db.meta()).unwrap().history;
         let config = Config { cases: 100, failure_persistence: None, ..Config::default() };
+        let model = Model::default();
         let outcome = TestRunner::new(config).run(&vec(line(), 1..6), |batch| {
             let lines: Vec<_> = batch.iter().map(Line::json).collect();
             let body = format!(r#"{{"mutations":[{}]}}"#, lines.join(","));
@@ -170,11 +192,20 @@ fn the_ledger_says_what_was_sent() {
             prop_assert_eq!(answer.header("ctlstore-position"), Some(&*position.to_string()));
             let have: Vec<_> = have.into_iter().map(|entry| entry.statement).collect();
             prop_assert_eq!(have, want);
+            batch.iter().for_each(|line| line.apply(&model));
             Ok(())
         });
         outcome.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
         runtime.block_on(async {
             server.db.verify().await.unwrap();
+            let want = sorted(model.into_inner().into_values().collect());
+            assert!(want.len() > 50, "{}", want.len());
+            let head = server.db.meta().await.unwrap().last_seq();
+            let node = sorted(ldb::node_rows(&server.url, head, &schema).await);
+            assert_eq!(node, want, "{backend:?}: the node holds something else");
+            if let ledger::CtlDbUrl::Sqlite(file) = &server.url {
+                assert_eq!(sorted(ldb::rows(file, &schema)), want, "ctldb holds something else");
+            }
             server.end().await;
         });
     }
