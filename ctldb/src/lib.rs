@@ -10,7 +10,11 @@
 //!   one transaction. Whoever gets the schema lock finishes the intents of others first, as they were written.
 //! * **Values.** The mirror row in ctldb is written with bound, typed parameters. The ledger's text is never run here.
 //!
-//! It knows no Kubernetes and no HTTP, starts no task, and never shows a secret.
+//! * **Together.** Batches that wait in one process go together, under one ledger lock and with one commit; each is judged,
+//!   numbered and recorded by itself.
+//!
+//! It knows no Kubernetes and no HTTP and never shows a secret. It starts no task but the one that writes what waits while
+//! another batch is written.
 
 mod acquaintances;
 mod append;

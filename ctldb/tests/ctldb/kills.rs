@@ -1,5 +1,5 @@
 //! The server is killed, again and again, under the load of many writers: no half batch, no hole, no acknowledged batch
-//! lost, none twice. All hundred rounds of the issue: `CTLSTORE_KILLS=100 cargo test -p ctldb --test ctldb kills`.
+//! lost, none twice. A hundred rounds: `cargo test -p ctldb --test ctldb -- --ignored nor_in_a_hundred_rounds --nocapture`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -113,7 +113,16 @@ fn whole(found: &[Statement]) -> Result<(i64, i64)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_batch_is_lost_and_none_is_there_twice() -> Result<()> {
-    let rounds = std::env::var("CTLSTORE_KILLS").map_or(Ok(8), |rounds| rounds.parse::<u64>())?;
+    kill(8).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a hundred restarts take a minute or two"]
+async fn nor_in_a_hundred_rounds() -> Result<()> {
+    kill(100).await
+}
+
+async fn kill(rounds: u64) -> Result<()> {
     let server = MariaDb::start()?;
     let url = CtlDbUrl::parse(&server.create_database()?.url)?;
     // Two processes, so that groups of batches meet each other.

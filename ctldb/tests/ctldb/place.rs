@@ -15,6 +15,25 @@ pub(crate) enum Place {
     Server(Database),
 }
 
+/// Holds the ledger lock.
+pub(crate) enum Holder {
+    Sqlite(rusqlite::Connection),
+    Server(MySqlConnection),
+}
+
+impl Holder {
+    pub(crate) async fn release(self) -> Result<()> {
+        match self {
+            Holder::Sqlite(file) => file.execute_batch("ROLLBACK")?,
+            Holder::Server(mut holder) => {
+                holder.execute("ROLLBACK").await?;
+                holder.close().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Place {
     pub(crate) fn sqlite() -> Result<Self> {
         Ok(Place::Sqlite(TempDir::new()?))
@@ -102,6 +121,24 @@ impl Place {
 
     pub(crate) async fn number(&self, query: &str) -> Result<i64> {
         Ok(self.text(query).await?.parse()?)
+    }
+
+    /// Holds what a writer of another process would hold, until it is released.
+    pub(crate) async fn hold_the_ledger(&self) -> Result<Holder> {
+        Ok(match self {
+            Place::Sqlite(_) => {
+                let file = self.file()?;
+                file.execute_batch("BEGIN IMMEDIATE")?;
+                Holder::Sqlite(file)
+            }
+            Place::Server(_) => {
+                let mut holder = self.connection().await?;
+                holder.execute("START TRANSACTION").await?;
+                let sql = "UPDATE locks SET clock = clock + 1 WHERE id = 'ledger'";
+                holder.execute(sql).await?;
+                Holder::Server(holder)
+            }
+        })
     }
 
     /// How often the ledger lock was taken.

@@ -19,25 +19,11 @@ on_both!(writers_who_wait_leave_connections_to_readers);
 
 /// Holds what a writer of another process would hold, for so long.
 async fn hold_the_ledger(place: &Place, time: Duration) -> Result<tokio::task::JoinHandle<()>> {
-    match place {
-        Place::Sqlite(_) => {
-            let file = place.file()?;
-            file.execute_batch("BEGIN IMMEDIATE")?;
-            Ok(tokio::task::spawn_blocking(move || {
-                std::thread::sleep(time);
-                file.execute_batch("ROLLBACK").unwrap();
-            }))
-        }
-        Place::Server(_) => {
-            let mut holder = place.connection().await?;
-            holder.execute("START TRANSACTION").await?;
-            holder.execute("UPDATE locks SET clock = clock + 1 WHERE id = 'ledger'").await?;
-            Ok(tokio::spawn(async move {
-                tokio::time::sleep(time).await;
-                holder.execute("ROLLBACK").await.unwrap();
-            }))
-        }
-    }
+    let holder = place.hold_the_ledger().await?;
+    Ok(tokio::spawn(async move {
+        tokio::time::sleep(time).await;
+        holder.release().await.unwrap();
+    }))
 }
 
 /// Longer than a single try waits, on either back end.
