@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::args::{Mutate, Output};
 use crate::client::credentials::Credentials;
 use crate::client::http::Http;
-use crate::client::mutate::cookie::Stored;
+use crate::client::mutate::cookie::{Place, Stored};
 use crate::client::mutate::lines::Lines;
 use crate::client::mutate::work::{Done, Work};
 use crate::client::progress::Progress;
@@ -35,10 +35,10 @@ pub(crate) fn mutate(args: &Mutate, out: &mut dyn Write) -> Result<Outcome> {
     let (before, done) = run(async {
         let mut work = Work::new(args, http, progress)?;
         let stored = work.cookie().await?;
-        let before = resume(args, &stored, &mut lines)?;
+        let begin = resume(args, &stored, &mut lines)?;
         work.pass(lines.bytes());
-        let done = work.run(stored, &mut lines).await?;
-        Ok((before, done))
+        let done = work.run((stored, begin.clone()), &mut lines).await?;
+        Ok((begin.map_or(0, |place| place.lines), done))
     })?;
     let Done { rows, batches, seq, ignored } = done;
     if args.output == Output::Json {
@@ -47,8 +47,9 @@ pub(crate) fn mutate(args: &Mutate, out: &mut dyn Write) -> Result<Outcome> {
         writeln!(out, "{json}")?;
         return Ok(Outcome::Done);
     }
+    let rows = if rows == 1 { "1 row is".to_owned() } else { format!("{rows} rows are") };
     let batches = if batches == 1 { "1 batch".to_owned() } else { format!("{batches} batches") };
-    writeln!(out, "{rows} rows are written in {batches}{}", answer::entry(seq))?;
+    writeln!(out, "{rows} written in {batches}{}", answer::entry(seq))?;
     if before > 0 {
         writeln!(out, "{before} lines were written before")?;
     }
@@ -59,25 +60,25 @@ pub(crate) fn mutate(args: &Mutate, out: &mut dyn Write) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Goes to the first line that is not written; says how many lines are.
-fn resume(args: &Mutate, stored: &[u8], lines: &mut Lines) -> Result<u64> {
+/// Goes to the first line that is not written; says how far it had come, if it had begun.
+fn resume(args: &Mutate, stored: &[u8], lines: &mut Lines) -> Result<Option<Place>> {
     let writer = &args.credentials.writer;
     if args.from_start {
-        return Ok(0);
+        return Ok(None);
     }
     let (place, done) = match Stored::read(writer, stored) {
-        Stored::Fresh => return Ok(0),
+        Stored::Fresh => return Ok(None),
         Stored::Place { place, done } => (place, done),
         Stored::Foreign => bail!(
             "the cookie of writer {writer:?} was set by another program: give each its own writer, or forget that cookie with --from-start"
         ),
     };
     if lines.skip_to(&place)? {
-        return Ok(place.lines);
+        return Ok(Some(place));
     }
     if done {
         lines.rewind()?;
-        return Ok(0);
+        return Ok(None);
     }
     bail!(
         "writer {writer:?} stopped behind line {} of another input: finish that one first, or leave it with --from-start",

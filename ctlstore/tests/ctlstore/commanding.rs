@@ -209,6 +209,14 @@ async fn who_is_not_known_or_cannot_be_reached_is_told_how_to_mend_it() {
         assert_eq!(ended.code(), Some(1), "{ended:?}");
         assert!(ended.stderr.contains(words) && !ended.stderr.contains("hunter2"), "{ended:?}");
     }
+    let rows = executive.file("rows.jsonl", &line("a", 1));
+    let mut args = executive.mutate(&rows);
+    let url = args.iter().position(|arg| *arg == executive.url).unwrap();
+    args[url] = format!("http://127.0.0.1:{}", testkit::free_port());
+    let ended =
+        Program::run(&[&args[..], &["--patience".into(), "1s".into()]].concat()).await.unwrap();
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("gave up after 1s: cannot reach the executive"), "{ended:?}");
     // A secret is a file, never a word of the command line.
     for flag in ["--token", "--secret"] {
         let ended = executive.run(&[&create[..], &[flag, "s3cret"]].concat()).await;

@@ -35,11 +35,11 @@ async fn what_the_page_on_writing_says_is_so() {
     let script: String =
         commands.iter().map(|(command, _)| format!("{command}\necho '@@'\n")).collect();
     let binary = program::ctlstore().unwrap();
-    let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let path = binary.parent().unwrap().display().to_string();
     let place = tempfile::tempdir().unwrap();
-    let script = format!("exec 2>&1\n{script}");
+    let script = format!("exec 2>&1\nPATH='{path}':\"$PATH\"\n{script}");
     let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).env("PATH", path).current_dir(place.path());
+    shell.args(["-c", &script]).current_dir(place.path());
     let ran = shell.output().unwrap();
     let all = String::from_utf8(ran.stdout).unwrap();
     let outputs: Vec<&str> = all.split("@@\n").collect();

@@ -150,3 +150,19 @@ async fn a_folder_that_is_not_there_is_named() {
     assert!(refused.stderr.starts_with(&want), "{refused:?}");
     assert!(!folder.data().exists(), "nothing is made for nothing");
 }
+
+#[tokio::test]
+async fn it_beats_and_the_beats_come_to_the_file() {
+    let folder = Folder::new();
+    let mut args = folder.dev_args();
+    *args.last_mut().unwrap() = "100ms".to_owned();
+    let _dev = Program::ctlstore(&args).unwrap();
+    eventually(SOON, async || {
+        let ldb = Ldb::open(&folder.ldb())?;
+        let row = ldb.family("ctlstore")?.row("heartbeats", &["heartbeat".into()])?;
+        anyhow::ensure!(row.is_some(), "no beat");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}

@@ -1,11 +1,15 @@
 //! An executive of one test's own, and commands that speak to it.
 
 use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use ctldb::CtlDb;
 use ledger::{CtlDbUrl, Seq};
+use testkit::eventually;
+use testkit::http::Request;
 use testkit::program::{self, Ended, Program};
 
 use crate::running::path;
@@ -42,7 +46,26 @@ impl Executive {
         let address = program.line(address).await.unwrap();
         let scheme = if flags.contains(&"--tls-cert-file") { "https" } else { "http" };
         let url = format!("{scheme}://{}", address.replace("127.0.0.1", "localhost"));
-        Self { home, program, url, ctldb: ctldb.to_owned() }
+        let executive = Self { home, program, url, ctldb: ctldb.to_owned() };
+        if scheme == "http" {
+            executive.healthy().await;
+        }
+        executive
+    }
+
+    /// It has made its ctldb, and serves.
+    async fn healthy(&self) {
+        let path = "/healthcheck";
+        eventually(Duration::from_secs(30), async || {
+            Request { method: "GET", path, headers: &[], body: b"" }.send(self.addr())?.ok()
+        })
+        .await
+        .unwrap();
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        let port = self.url.rsplit(':').next().unwrap().parse().unwrap();
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port))
     }
 
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use testkit::eventually;
+use testkit::http::Request;
 use testkit::program::Program;
 
 use crate::executive::{Executive, line, row};
@@ -99,6 +100,19 @@ async fn an_input_is_told_from_another_and_may_grow() {
         assert!(said.starts_with(rows), "{said} {}", String::from_utf8_lossy(&piped.stderr));
     }
     assert_eq!(executive.rows().await, rows(0..12));
+    // A run that was killed behind its last line is finished by the next.
+    let cookie = |set: Option<&[u8]>| {
+        let headers = [("ctlstore-writer", "importer"), ("ctlstore-secret", "a-secret")];
+        let method = if set.is_some() { "POST" } else { "GET" };
+        let request =
+            Request { method, path: "/cookie", headers: &headers, body: set.unwrap_or_default() };
+        request.send(executive.addr()).unwrap().ok().unwrap().text()
+    };
+    let unfinished = cookie(None).replace("\"done\":true", "\"done\":false");
+    cookie(Some(unfinished.as_bytes()));
+    let piped = executive.piped(&lines(9..12), &[]);
+    assert!(piped.status.success(), "{piped:?}");
+    assert!(cookie(None).contains("\"done\":true"));
     let again = said(&file, &["--from-start", "--output", "json"]).await;
     let again: serde_json::Value = serde_json::from_str(&again).unwrap();
     assert_eq!((&again["rows"], &again["lines_before"]), (&7.into(), &0.into()));
@@ -130,7 +144,7 @@ async fn a_bad_line_is_named_and_all_before_it_is_written() {
         assert!(refused.stderr.contains("of another input: finish that one first"), "{refused:?}");
         std::fs::write(&file, text + &line(first + 2, first + 2)).unwrap();
         let ended = executive.mutated(&file, &[]).await;
-        assert!(ended.stdout.starts_with("1 rows are written"), "{ended:?}");
+        assert!(ended.stdout.starts_with("1 row is written"), "{ended:?}");
     }
 }
 

@@ -95,6 +95,47 @@ async fn a_rotated_password_is_followed() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_missing_privilege_and_a_foreign_writer_have_names_of_their_own() -> Result<()> {
+    let mariadb = MariaDb::start()?;
+    let database = mariadb.create_database()?;
+    let name = &database.name;
+    let sql = |sql: &str| mariadb.sql(sql);
+    sql(&format!("CREATE USER op@'%'; GRANT ALL ON {name}.* TO op@'%'"))?;
+    let url = format!("mysql://op@127.0.0.1:{}/{name}", mariadb.port());
+    let world = World::with_database(&url).await?;
+    let config = Config { recheck: Duration::from_secs(2), ..world.config() };
+    let operator = Operator::start(config).await?;
+    world.apply(&[family("billing", &[]), table("web", "plans", &[], &[])])?;
+    world.table("plans", Reason::Applied).await?;
+
+    // A connection keeps the rights that it began with.
+    let cut = || {
+        let mine = "SELECT GROUP_CONCAT('KILL ', id SEPARATOR ';') FROM information_schema.processlist WHERE user = 'op'";
+        sql(sql(mine)?.trim())
+    };
+    sql(&format!("REVOKE CREATE ON {name}.* FROM op@'%'"))?;
+    cut()?;
+    world.apply(&[table("web", "quotas", &[], &[])])?;
+    let refused = world.table("quotas", Reason::PrivilegeMissing).await?;
+    assert!(message(&refused).contains("docs/grants.md"), "{}", message(&refused));
+    assert!(!message(&refused).contains("127.0.0.1"), "{}", message(&refused));
+    sql(&format!("GRANT CREATE ON {name}.* TO op@'%'"))?;
+    cut()?;
+    world.table("quotas", Reason::Applied).await?;
+
+    let next = format!(
+        "USE {name}; INSERT INTO ctlstore_dml_ledger (seq, statement) SELECT last_seq + 1, 'DELETE FROM x' FROM ctlstore_meta"
+    );
+    sql(&next)?;
+    world.apply(&[table("web", "seats", &[], &[])])?;
+    let taken = world.table("seats", Reason::LedgerTaken).await?;
+    assert!(message(&taken).contains("ctlstore ctldb new-history"), "{}", message(&taken));
+    sql(&format!("USE {name}; DELETE FROM ctlstore_dml_ledger WHERE statement = 'DELETE FROM x'"))?;
+    world.table("seats", Reason::Applied).await?;
+    operator.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_blocks_a_change_is_named() -> Result<()> {
     let world = World::new().await?;
     let operator = world.operator().await?;

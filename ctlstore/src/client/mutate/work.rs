@@ -14,7 +14,7 @@ use crate::args::Mutate;
 use crate::client::answer;
 use crate::client::error::Error;
 use crate::client::http::{Answer, Ask, Http};
-use crate::client::mutate::cookie;
+use crate::client::mutate::cookie::{self, Place};
 use crate::client::mutate::lines::{Change, Line, Lines, LinesError};
 use crate::client::mutate::waiting::Waiting;
 use crate::client::progress::Progress;
@@ -96,9 +96,13 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Writes all lines that are left. `cookie` is the one that is stored.
-    pub(super) async fn run(mut self, mut cookie: Vec<u8>, lines: &mut Lines) -> Result<Done> {
-        let (mut hand, mut bad, mut last) = (Vec::new(), None, None);
+    /// Writes all lines that are left. `cookie` is the one that is stored, `last` the place that it tells.
+    pub(super) async fn run(
+        mut self,
+        (mut cookie, mut last): (Vec<u8>, Option<Place>),
+        lines: &mut Lines,
+    ) -> Result<Done> {
+        let (mut hand, mut bad) = (Vec::new(), None);
         loop {
             if bad.is_none() {
                 bad = self.fill(&mut hand, lines).err();
@@ -117,9 +121,13 @@ impl<'a> Work<'a> {
             return Err(bad.into());
         }
         // The next input of this writer is another one, and not this one gone wrong.
-        if let Some(end) = hand.pop().map(|line| line.place).or(last) {
-            let ask = Ask::new(Method::POST, &["cookie"]).raw(cookie::render(&end, true));
-            self.http.send(ask).await.context("all is written, but cannot be noted as finished")?;
+        let end = hand.pop().map(|line| line.place).or(last);
+        let end = end.map(|end| cookie::render(&end, true)).filter(|end| *end != cookie);
+        if let Some(end) = end {
+            let ask = Ask::new(Method::POST, &["cookie"]).raw(end);
+            self.http.send(ask).await.context(
+                "all is written, but cannot be noted as finished: give the command again",
+            )?;
         }
         Ok(self.done)
     }
