@@ -2,6 +2,7 @@
 //! is told by the status and tried again. The position is always the one that the LDB holds.
 
 mod ahead;
+pub(crate) mod bar;
 mod decide;
 mod plan;
 mod progress;

@@ -17,7 +17,7 @@ use crate::Config;
 use crate::ldb::{Heartbeat, Writer};
 use crate::metrics::Metrics;
 use crate::read_api;
-use crate::replay::{Replay, Told};
+use crate::replay::{Replay, Told, bar};
 use crate::source::Upstream;
 use crate::status::Status;
 
@@ -71,6 +71,9 @@ pub async fn run(
     let upstream = Upstream::new(ctldb, ctldb_url_file);
     let replay = Replay::new(upstream, Told::new(status.clone(), metrics), poll_interval, pulse);
     tasks.spawn("replay", replay.run(writer, tasks.stop()));
+    if bar::is_seen() {
+        tasks.spawn("progress bar", bar::run(status.clone(), tasks.stop()));
+    }
     tasks.spawn("heartbeat", heartbeat.run(tasks.stop()));
     if let Some(listener) = read_listener {
         tasks.spawn("read api", read_api::serve(listener, ldb, status, tasks.stop()));

@@ -32,12 +32,14 @@ fn kill_minus_nine_loses_and_repeats_nothing() {
     ledger.append(&[TABLE]);
     let (mut naive, mut random) = (Naive::new(), StdRng::seed_from_u64(7));
     let (mut last, mut moved, mut switched) = (0, 0, 0);
+    // How long an agent lives at most: adapted so that about a third of them come to apply something.
+    let mut life = Duration::from_millis(150);
     for round in 0..ROUNDS {
         let before = generation(&ldb);
         let reader = (round % 2 == 1).then(|| held(&ldb)).flatten();
         let mut agent = Killed(spawn(dir.path()));
         // Some are killed while they start, most at work.
-        let end = Instant::now() + Duration::from_micros(random.random_range(0..90_000));
+        let end = Instant::now() + life.mul_f64(random.random());
         while Instant::now() < end {
             write(&mut ledger, &mut random);
             std::thread::sleep(Duration::from_micros(random.random_range(0..3000)));
@@ -47,11 +49,15 @@ fn kill_minus_nine_loses_and_repeats_nothing() {
         drop(reader);
         switched += u32::from(before.is_some() && generation(&ldb) != before);
         // Killed before it made anything, or in the middle of making it.
+        life = life.mul_f64(1.05);
         let Ok(reader) = Ldb::open(&ldb) else { continue };
         let position = reader.position().unwrap();
         let seq = position.map_or(0, |position| position.seq.get());
         assert!(seq >= last, "round {round}: {seq} after {last}");
-        moved += u32::from(seq > last);
+        if seq > last {
+            moved += 1;
+            life = life.mul_f64(0.86);
+        }
         last = seq;
         let want = naive.replay(&ledger.entries, seq);
         assert_eq!(content::of_ldb(&ldb), want, "round {round} at {seq}");
@@ -60,7 +66,7 @@ fn kill_minus_nine_loses_and_repeats_nothing() {
             content::open(&ldb).query_row("PRAGMA quick_check", [], |row| row.get(0)).unwrap();
         assert_eq!(check, "ok");
     }
-    assert!(moved > ROUNDS / 4, "only {moved} of {ROUNDS} rounds applied anything");
+    assert!(moved > ROUNDS / 6, "only {moved} of {ROUNDS} rounds applied anything");
     assert!(switched > ROUNDS / 50, "only {switched} of {ROUNDS} rounds replaced the file");
 
     let mut agent = Killed(spawn(dir.path()));
