@@ -16,7 +16,8 @@ ours() {
         # Both only in tests: e2e drives the product from outside, and links none of its processes.
         testkit) echo crds ;;
         e2e) echo crds ledger reader testkit ;;
-        bench) echo agent ctldb daemon ledger reader ;;
+        # Measured as it is run, on servers of the tests.
+        bench) echo agent crds ctldb daemon executive ledger reader testkit ;;
         ctlstore) echo agent crds ctldb daemon executive ledger operator reader ;;
         *) return 1 ;;
     esac

@@ -113,7 +113,7 @@ fn whole(found: &[Statement]) -> Result<(i64, i64)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_batch_is_lost_and_none_is_there_twice() -> Result<()> {
-    kill(8).await
+    kill(25).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
