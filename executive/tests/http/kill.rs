@@ -2,6 +2,7 @@
 //! acknowledged batch lost, no batch twice for one pair of cookies.
 
 use std::collections::BTreeMap;
+use std::io::{Write, stderr};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,7 +26,8 @@ const SECRET: &str = "the-secret";
 
 /// The rounds: a few here, `CTLSTORE_KILL_ROUNDS=100` for the whole promise.
 fn rounds() -> u64 {
-    std::env::var("CTLSTORE_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15)
+    let rounds = std::env::var_os("CTLSTORE_KILL_ROUNDS");
+    rounds.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(40)
 }
 
 /// Where the executive listens now; it moves with every start.
@@ -235,7 +237,8 @@ async fn killed_under_load(url: Option<String>) -> Result<()> {
         let cookie = writer.send("GET", "/cookie", b"")?.ok()?.text();
         assert_eq!(cookie, own.len().to_string());
     }
-    eprintln!("{} batches, {} rounds, {:?}", batches.len(), rounds(), start.elapsed());
+    let (batches, took) = (batches.len(), start.elapsed());
+    writeln!(stderr(), "{batches} batches, {} rounds, {took:?}", rounds())?;
     Ok(())
 }
 

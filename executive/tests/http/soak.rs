@@ -1,6 +1,7 @@
 //! Two executives under load from 16 writers while columns are added: whoever reads along never meets a hole, so the order
 //! of sequences is the order of commits. For some seconds here; `CTLSTORE_SOAK_SECONDS=60` for the whole promise.
 
+use std::io::{Write, stderr};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::client::send;
 use crate::server::{Backend, SECRET, Server, kv};
 
 fn duration() -> Duration {
-    let seconds = std::env::var("CTLSTORE_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
+    let seconds = std::env::var_os("CTLSTORE_SOAK_SECONDS");
+    let seconds = seconds.and_then(|text| text.to_str()?.parse().ok());
     Duration::from_secs(seconds.unwrap_or(6))
 }
 
@@ -113,7 +115,8 @@ async fn sequences_are_commits_in_order_under_load() {
     written.cancel();
     let head = reader.await.unwrap();
     assert_eq!(head, 2 + columns + 4 * (batches + own.0), "the sequence is not dense");
-    eprintln!("{batches} batches, {columns} columns, {own:?} of the limited writer");
+    let text = format!("{batches} batches, {columns} columns, {own:?} of the limited writer");
+    writeln!(stderr(), "{text}").unwrap();
 
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("url");
