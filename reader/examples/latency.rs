@@ -14,7 +14,7 @@ use reader::testing::{LdbBuilder, schema};
 use reader::{ColumnType, Ldb, Value};
 use rusqlite::ffi;
 
-const ROWS: usize = 10_000;
+const ROWS: usize = 4_000;
 const ROUNDS: usize = 7;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

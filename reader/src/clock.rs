@@ -3,6 +3,7 @@
 use nix::time::{ClockId, clock_gettime};
 
 /// Never 0, and so 0 can stand for "never".
+#[inline]
 pub(crate) fn coarse_ms() -> u64 {
     // It cannot fail with this clock; if it did, views would end at every read.
     clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).map_or(u64::MAX, |time| {

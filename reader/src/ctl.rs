@@ -73,6 +73,7 @@ impl Ctl {
     }
 
     /// May we still read? A newer agent may have taken over since the page was mapped.
+    #[inline]
     pub(crate) fn check_reader(&self) -> Result<(), Error> {
         match self.word(word::LEAST_READER) {
             least if least > READER_VERSION => Err(Error::TooOld { least }),
@@ -81,11 +82,13 @@ impl Ctl {
     }
 
     /// The served generation; what was written before it is seen after it.
+    #[inline]
     pub(crate) fn generation(&self) -> u64 {
         self.word(word::GENERATION)
     }
 
     /// Where the LDB stands. Loaded before a transaction begins: what was committed before it was written is seen then.
+    #[inline]
     pub(crate) fn stand(&self) -> Stand {
         Stand { seq: self.word(word::SEQ), incarnation: self.word(word::INCARNATION) }
     }

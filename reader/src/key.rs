@@ -18,6 +18,7 @@ pub enum KeyValue<'a> {
 
 impl KeyValue<'_> {
     /// May it stand in this column?
+    #[inline]
     pub(crate) fn check(&self, table: &LdbTable, column: &Column) -> Result<(), Error> {
         let fits = match self {
             KeyValue::Text(_) => column.column_type != ColumnType::Integer,
@@ -40,6 +41,7 @@ impl KeyValue<'_> {
     }
 
     /// As this column stores it.
+    #[inline]
     pub(crate) fn stored(&self, column: &Column) -> ValueRef<'_> {
         match self {
             KeyValue::Text(text) if column.column_type.is_bytes() => {

@@ -84,6 +84,7 @@ pub(crate) fn slots(id: u64) -> Vec<Arc<Slot>> {
 ///
 /// # Errors
 /// It was forked in the middle of a read.
+#[inline]
 pub(crate) fn forks() -> Result<u64, Error> {
     if TORN.load(Ordering::Relaxed) {
         return Err(Error::ForkedInRead);
@@ -97,6 +98,7 @@ pub(crate) fn gate() -> RwLockReadGuard<'static, ()> {
 }
 
 /// May a view outlive its read?
+#[inline]
 pub(crate) fn keeps_views() -> bool {
     !NO_KEEPER.load(Ordering::Relaxed)
 }

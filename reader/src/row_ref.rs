@@ -38,6 +38,7 @@ impl<'a> RowRef<'a> {
     ///
     /// # Errors
     /// There is no such column.
+    #[inline]
     pub fn value(&self, place: usize) -> Result<ValueRef<'a>, Error> {
         match self.schema.columns().get(place) {
             Some(column) => Ok(ValueRef::of(self.cursor.value(place), column)),
@@ -56,6 +57,7 @@ impl<'a> RowRef<'a> {
     ///
     /// # Errors
     /// There is no such column, or no text in it; null is none.
+    #[inline]
     pub fn str(&self, place: usize) -> Result<&'a str, Error> {
         match self.value(place)? {
             ValueRef::Text(text) => Ok(text),
@@ -79,6 +81,7 @@ impl<'a> RowRef<'a> {
     ///
     /// # Errors
     /// There is no such column, or no integer in it.
+    #[inline]
     pub fn integer(&self, place: usize) -> Result<i64, Error> {
         match self.value(place)? {
             ValueRef::Integer(integer) => Ok(integer),

@@ -57,6 +57,7 @@ impl Session {
     }
 
     /// Is a view open that shows this, and is young?
+    #[inline]
     pub(crate) fn shows(&self, stand: Stand, now_ms: u64) -> bool {
         self.view.is_some_and(|view| {
             view.stand == stand && now_ms.wrapping_sub(view.at_ms) <= MAX_AGE_MS
@@ -97,6 +98,7 @@ impl Session {
     }
 
     /// What the file says about a table, and the connection to read it with.
+    #[inline]
     pub(crate) fn table(&mut self, at: Place<'_>) -> Result<(&mut Table, &Connection), Error> {
         Ok((self.tables.table(&self.connection, at)?, &self.connection))
     }

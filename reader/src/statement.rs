@@ -87,6 +87,7 @@ pub(crate) struct Cursor<'a> {
 
 impl Cursor<'_> {
     /// Goes on to the next row, if there is one.
+    #[inline]
     pub(crate) fn next(&mut self) -> Result<bool, Error> {
         // SAFETY: a live statement, whose bound values live as long as `self`.
         match unsafe { ffi::sqlite3_step(self.raw.as_ptr()) } {
@@ -97,6 +98,7 @@ impl Cursor<'_> {
     }
 
     /// A column of the row. Null where there is no such column.
+    #[inline]
     pub(crate) fn value(&self, column: usize) -> ValueRef<'_> {
         let raw = self.raw.as_ptr();
         let Ok(column) = c_int::try_from(column) else { return ValueRef::Null };
@@ -119,6 +121,7 @@ impl Cursor<'_> {
         }
     }
 
+    #[inline]
     fn check(&self, code: c_int) -> Result<(), Error> {
         if code == ffi::SQLITE_OK {
             return Ok(());
@@ -129,6 +132,7 @@ impl Cursor<'_> {
 }
 
 impl Drop for Cursor<'_> {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: a live statement. The code is that of the last step, which was told already.
         unsafe { ffi::sqlite3_reset(self.raw.as_ptr()) };
@@ -137,6 +141,7 @@ impl Drop for Cursor<'_> {
 
 /// # Safety
 /// The statement is live and not running, and the value outlives its next run.
+#[inline]
 unsafe fn bind(raw: *mut ffi::sqlite3_stmt, index: c_int, value: ValueRef<'_>) -> c_int {
     let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     // SAFETY: as the caller promises; SQLITE_STATIC means that SQLite does not copy.
@@ -170,6 +175,7 @@ unsafe fn bind(raw: *mut ffi::sqlite3_stmt, index: c_int, value: ValueRef<'_>) -
 
 /// # Safety
 /// The connection is open, or null.
+#[cold]
 unsafe fn failure(handle: *mut ffi::sqlite3, code: c_int) -> Error {
     // SAFETY: SQLite's own text, copied before anything else is called.
     let message = unsafe { CStr::from_ptr(ffi::sqlite3_errmsg(handle)) };

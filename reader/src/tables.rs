@@ -22,6 +22,15 @@ pub(crate) struct Tables {
     tables: Vec<Table>,
     /// Their places, by the family's number, then by name.
     places: Vec<HashMap<Box<str>, usize>>,
+    /// The one that was read last: most reads are of the same table as the one before.
+    last: Last,
+}
+
+#[derive(Debug, Default)]
+struct Last {
+    /// The family's number.
+    number: usize,
+    place: usize,
 }
 
 impl Tables {
@@ -45,13 +54,21 @@ impl Tables {
         Ok(self.names.insert(names))
     }
 
+    #[inline]
     pub(crate) fn table(
         &mut self,
         connection: &Connection,
         at: Place<'_>,
     ) -> Result<&mut Table, Error> {
+        let last = self.tables.get(self.last.place).filter(|_| self.last.number == at.number);
+        if last.is_some_and(|last| last.schema.table().table().as_str() == at.table) {
+            let table = &mut self.tables[self.last.place];
+            table.used = true;
+            return Ok(table);
+        }
         match self.places.get(at.number).and_then(|family| family.get(at.table)) {
             Some(&place) => {
+                self.last = Last { number: at.number, place };
                 let table = &mut self.tables[place];
                 table.used = true;
                 Ok(table)

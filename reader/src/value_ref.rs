@@ -20,6 +20,7 @@ pub enum ValueRef<'a> {
 
 impl<'a> ValueRef<'a> {
     /// What SQLite holds, by its storage class. The original ctlstore stored text that has a NUL as bytes.
+    #[inline]
     pub(crate) fn of(stored: Stored<'a>, column: &Column) -> Self {
         let text =
             |bytes| std::str::from_utf8(bytes).map_or(ValueRef::Bytes(bytes), ValueRef::Text);

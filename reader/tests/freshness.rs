@@ -47,7 +47,7 @@ fn one_waits_for_ones_own_write() {
         ldb.at_least(goal, Duration::ZERO).unwrap();
     }
     let position = ldb.position().unwrap().unwrap();
-    ldb.at_least(&position, Duration::ZERO).unwrap();
+    ldb.at_least(position, Duration::ZERO).unwrap();
     ldb.at_least(seq(4), Duration::ZERO).unwrap();
 
     let error = ldb.at_least(mark(UUID, 5, "5"), Duration::from_millis(20)).unwrap_err();
