@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use ledger::{LeaderTs, Position};
+use ledger::{LeaderTs, Literal, Position, Statement};
 use rusqlite::{ErrorCode, params};
 
 use crate::ldb::crash::Point;
@@ -77,6 +77,8 @@ pub(crate) struct OpenTransaction {
     wal_bytes: u64,
     /// Steps since that was compared.
     unchecked: usize,
+    /// What it adds to the WAL, in bytes, at a guess that is rather too high.
+    weight: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,12 +222,14 @@ impl Generation {
             since: Instant::now(),
             wal_bytes,
             unchecked: 0,
+            weight: 0,
         });
         let mut times = steps[unit.steps.clone()].iter().rev().map(|step| step.leader_ts);
         open.time = times.find(|time| *time != LeaderTs::UNKNOWN).unwrap_or(open.time);
         open.position = last.position;
         open.steps += unit.steps.len();
         open.unchecked += unit.steps.len();
+        open.weight += steps[unit.steps.clone()].iter().map(weight).sum::<u64>();
         open.whole = match (open.whole, unit.whole) {
             // The beginning of the frame came in an earlier call.
             (_, true) if open.in_frame => Whole::OfEarlierCalls,
@@ -241,6 +245,9 @@ impl Generation {
         let near = ahead == Ahead::Nothing && open.whole != Whole::OfEarlierCalls;
         let most = if near { NEAR } else { FAR };
         if open.steps >= most.steps || open.since.elapsed() >= most.time {
+            return true;
+        }
+        if self.checkpoint.room().is_some_and(|room| open.weight >= room) {
             return true;
         }
         if open.unchecked < SPILL_CHECK {
@@ -331,6 +338,23 @@ impl Generation {
             self.connection.prepare_cached(sql)?.execute([time.to_go_text()])?;
         }
         Ok(())
+    }
+}
+
+/// Two pages for each row, and what does not fit them.
+fn weight(step: &Step) -> u64 {
+    let large = match &step.action {
+        Action::Run(Statement::Upsert { values, .. }) => values.iter().map(bytes).sum(),
+        Action::Begin | Action::Commit | Action::Run(_) | Action::Skip(_) => 0,
+    };
+    u64::try_from(large).unwrap_or(u64::MAX).saturating_add(8192)
+}
+
+fn bytes(value: &Literal) -> usize {
+    match value {
+        Literal::Text(text) => text.len(),
+        Literal::Hex(bytes) => bytes.len(),
+        Literal::Null | Literal::Bool(_) | Literal::Integer(_) | Literal::Real(_) => 8,
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) struct Checkpoint {
     before: u64,
     /// What transactions added to it lately.
     growth: u64,
+    room: Option<u64>,
     is_served: bool,
     overdraft: Option<Instant>,
     pub(crate) reset: Instant,
@@ -53,6 +54,7 @@ impl Checkpoint {
             last: None,
             before: 0,
             growth: 0,
+            room: None,
             is_served: true,
             overdraft: None,
             reset: Instant::now(),
@@ -92,12 +94,18 @@ impl Checkpoint {
         let (bytes, hard) = (self.wal_bytes(), self.hard_limit());
         let limit = if self.is_served { hard - hard / 4 } else { hard };
         self.before = bytes;
+        let is_small = bytes <= self.limits.wal_soft_limit || self.is_overdrawn();
+        self.room = (!is_small).then(|| limit.saturating_sub(bytes));
         // A small WAL takes any transaction: a frame of the ledger that is larger than the limit must pass.
-        if bytes > self.limits.wal_soft_limit && bytes + self.growth > limit && !self.is_overdrawn()
-        {
+        if self.room.is_some_and(|room| self.growth > room) {
             return Err(Error::WalFull { bytes, limit: hard });
         }
         Ok(())
+    }
+
+    /// What the transaction that was admitted last may add, where that matters.
+    pub(crate) fn room(&self) -> Option<u64> {
+        self.room
     }
 
     pub(crate) fn is_overdrawn(&self) -> bool {

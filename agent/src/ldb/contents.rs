@@ -70,7 +70,7 @@ pub fn read(path: &Path) -> Result<Contents, ContentsError> {
     file.check(&connection)?;
     let position = reader::meta::position(&connection)
         .map_err(|source| ContentsError::Books { path: path.to_owned(), source })?;
-    let tables = file.names(&connection)?.into_iter().map(|name| file.table(&connection, name));
+    let tables = file.names(&connection)?.into_iter().map(|name| file.table(&connection, &name));
     Ok(Contents { position, tables: tables.collect::<Result<_, _>>()? })
 }
 
@@ -137,9 +137,9 @@ impl QuiescentFile<'_> {
     fn table(
         &self,
         connection: &Connection,
-        name: LdbTable,
+        name: &LdbTable,
     ) -> Result<TableContent, ContentsError> {
-        let schema = self.schema(connection, &name)?;
+        let schema = self.schema(connection, name)?;
         let columns: Vec<_> =
             schema.columns().iter().map(|column| format!("\"{}\"", column.name)).collect();
         let mut content = Content::default();

@@ -6,7 +6,7 @@ use crate::ldb::ctl::Teller;
 use crate::ldb::draft::{Draft, Drafts};
 use crate::ldb::generation::{Generation, Setting};
 use crate::ldb::switch::{Claim, lead};
-use crate::ldb::{Error, Writer, space};
+use crate::ldb::{Condition, Error, Writer, space};
 
 /// What is remembered while the work goes into a draft.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Writer {
             "the LDB is built anew, reads of the old one go on"
         );
         self.rebuild = Some(rebuild);
-        self.damaged = false;
+        (self.damaged, self.condition) = (false, Condition::Sound);
         Ok(())
     }
 

@@ -49,12 +49,15 @@ impl Writer {
 
     /// Copies what is served, at once and whole, for a reader holds its WAL. Nothing is applied meanwhile.
     pub(super) fn publish_copy(&mut self) -> Result<(), Error> {
-        let bytes = std::fs::metadata(self.work.file()).map_or(0, |file| file.len());
-        let needed = bytes + self.work.wal_bytes() + self.reserve();
-        space::need(&self.dir, needed)?;
+        let source = generation::handle(&self.work.file())?;
+        let number = |sql| source.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let size = || Ok(number("PRAGMA page_count")? * number("PRAGMA page_size")?);
+        let bytes = size().map_err(Error::sqlite("measure"))?;
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        space::need(&self.dir, bytes.saturating_add(self.reserve()))?;
         let draft = self.drafts.begin()?;
         self.setting.crash.pass(Point::DraftMade)?;
-        copy(&self.work.file(), &draft.file())?;
+        copy(&source, &draft.file())?;
         self.setting.crash.pass(Point::Filled)?;
         self.publish(draft, Claim::AtLeast)
     }
@@ -99,16 +102,15 @@ fn seal(file: &Path) -> std::io::Result<()> {
 }
 
 /// Through SQLite, which sees what is in the WAL only. One step: the source cannot change within it.
-fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+fn copy(source: &Connection, to: &Path) -> Result<(), Error> {
     let failed = |source| Error::Sqlite { what: "copy", source };
     dir::make_file(to)?;
-    let source = generation::handle(from)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut target = Connection::open_with_flags(to, flags).map_err(failed)?;
     // Nobody reads it before it is whole and synced.
     target.pragma_update(None, "journal_mode", "off").map_err(failed)?;
     target.pragma_update(None, "synchronous", "off").map_err(failed)?;
-    let step = Backup::new(&source, &mut target).and_then(|backup| backup.step(-1));
+    let step = Backup::new(source, &mut target).and_then(|backup| backup.step(-1));
     match step.map_err(failed)? {
         StepResult::Done => Ok(()),
         _ => Err(failed(rusqlite::Error::SqliteFailure(

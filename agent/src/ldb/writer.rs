@@ -39,7 +39,7 @@ pub(crate) struct Writer {
     pub(super) dir: PathBuf,
     /// The file at work is bad and nothing may be applied to it.
     pub(super) damaged: bool,
-    condition: Condition,
+    pub(super) condition: Condition,
     /// In a row.
     failures: u32,
     last_switch: Option<Instant>,
