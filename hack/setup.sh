@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that what a recipe needs is there: installs it where it can, else says exactly what to install.
 #   hack/setup.sh demo     a Rust toolchain and a C compiler (SQLite is built from source)
-#   hack/setup.sh test     as for demo, MariaDB's server, Go, the API server that Go builds, and examples/readers built
+#   hack/setup.sh test     as for demo, MariaDB's server, Go, the API server and S3 server that Go builds, and examples/readers built
 #   hack/setup.sh mariadb  as for test, without Go and what it builds
 #   hack/setup.sh check    as for demo, rustfmt and clippy
 # Does nothing, in well under a second, when all is there.
@@ -58,6 +58,11 @@ apiserver() {
     hack/apiserver.sh >/dev/null
 }
 
+s3() {
+    command -v go >/dev/null || fail "go is missing: install Go 1.26 or later from https://go.dev/dl (it builds the S3 server for the tests)"
+    hack/versitygw.sh >/dev/null
+}
+
 # What runs the programs of examples/readers. Go is there already, for the API server.
 readers() {
     has python3 || packages "Python" python3
@@ -68,7 +73,7 @@ readers() {
 
 case ${1:-} in
     demo) rust ;;
-    test) rust; mariadb; apiserver; readers ;;
+    test) rust; mariadb; apiserver; s3; readers ;;
     mariadb) rust; mariadb ;;
     check) rust; component rustfmt; component clippy ;;
     *) fail "usage: hack/setup.sh demo|test|mariadb|check" ;;

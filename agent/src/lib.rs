@@ -1,18 +1,22 @@
 //! The agent of a node: replays the ledger into the node's LDB, and serves reads from it.
 //!
 //! Files in the order a byte travels: `source` (where entries come from), `replay` (what to do with them), `ldb` (the
-//! file), `read_api` (reading it over HTTP). `run` puts them together; `args` is what the command line says.
+//! file), `snapshot` (copies of it), `store` (where those are kept), `read_api` (reading it over HTTP). `bootstrap` decides
+//! how a node begins. `run` puts them together; `args` is what the command line says.
 //!
 //! The agent starts and serves while ctldb is away. It never writes to ctldb, and never wipes an LDB that has data.
 
 pub mod args;
+pub mod bootstrap;
 mod ldb;
 mod metrics;
 mod read_api;
 mod replay;
 pub mod run;
+pub mod snapshot;
 mod source;
 mod status;
+pub mod store;
 
 pub use args::Config;
 pub use run::Started;

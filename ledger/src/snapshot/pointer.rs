@@ -1,7 +1,6 @@
 //! When the pointer to the newest snapshot may move.
 
-use crate::snapshot::Manifest;
-use crate::{History, Seq};
+use crate::{History, Position, Seq};
 
 /// The pointer stays where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,9 +40,8 @@ pub enum Refused {
 ///
 /// # Errors
 /// Why not.
-pub fn may_move(current: Option<&Manifest>, next: &Manifest) -> Result<(), Refused> {
-    let Some(current) = current.map(|manifest| manifest.position) else { return Ok(()) };
-    let next = next.position;
+pub fn may_move(current: Option<Position>, next: Position) -> Result<(), Refused> {
+    let Some(current) = current else { return Ok(()) };
     if current.history != next.history {
         return Err(Refused::ForeignHistory { from: next.history, to: current.history });
     }

@@ -182,19 +182,19 @@ fn a_manifest_of_another_history_or_name_is_refused() {
 #[test]
 fn the_pointer_only_goes_forward() {
     let check = |current: Option<u64>, next, want| {
-        let current = current.map(manifest);
-        assert_eq!(may_move(current.as_ref(), &manifest(next)), want);
+        let current = current.map(|seq| manifest(seq).position);
+        assert_eq!(may_move(current, manifest(next).position), want);
     };
     let seq = |number| Seq::new(number).unwrap();
     check(None, 1, Ok(()));
     check(Some(1), 2, Ok(()));
     check(Some(2), 2, Err(Refused::Same { seq: seq(2) }));
     check(Some(3), 2, Err(Refused::Behind { from: seq(2), to: seq(3) }));
-    let mut other = manifest(2);
-    other.position.digest = digest(9);
-    assert_eq!(may_move(Some(&manifest(2)), &other), Err(Refused::Forked { seq: seq(2) }));
-    other.position.history = History::Id(Uuid::from_u128(5));
-    assert!(matches!(may_move(Some(&manifest(2)), &other), Err(Refused::ForeignHistory { .. })));
+    let (own, mut other) = (manifest(2).position, manifest(2).position);
+    other.digest = digest(9);
+    assert_eq!(may_move(Some(own), other), Err(Refused::Forked { seq: seq(2) }));
+    other.history = History::Id(Uuid::from_u128(5));
+    assert!(matches!(may_move(Some(own), other), Err(Refused::ForeignHistory { .. })));
 }
 
 #[test]
