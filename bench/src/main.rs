@@ -10,12 +10,13 @@ use clap::Parser as _;
 use crate::args::Args;
 
 mod args;
+mod executive;
 mod fixture;
 mod idle;
 mod replay;
 mod runner;
 
-const SCENARIOS: [&str; 2] = ["replay", "idle"];
+const SCENARIOS: [&str; 3] = ["replay", "idle", "executive"];
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<bool> {
     if let Some(name) = args.name.as_deref().filter(|name| !SCENARIOS.contains(name)) {
-        bail!("no scenario is called {name:?}, there are {}", SCENARIOS.join(" and "));
+        bail!("no scenario is called {name:?}, there are {}", SCENARIOS.join(", "));
     }
     let mut json: Box<dyn Write> = match &args.json {
         Some(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
@@ -44,6 +45,7 @@ fn run(args: &Args) -> Result<bool> {
         }
         kept &= match name {
             "replay" => replay::run(args, &mut out, &mut json)?,
+            "executive" => executive::run(args, &mut out, &mut json)?,
             _ => idle::run(args, &mut out, &mut json)?,
         };
     }

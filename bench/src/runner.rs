@@ -18,6 +18,8 @@ pub(crate) struct Contender<'a> {
 pub(crate) enum Budget {
     /// The first contender's figure is at least so many times the second's.
     AtLeast { times: f64, first: &'static str, second: &'static str },
+    /// A contender's figure is at least this.
+    NotBelow { limit: f64, of: &'static str },
     /// A contender's figure is at most this.
     AtMost { limit: f64, of: &'static str },
 }
@@ -123,6 +125,11 @@ fn judge<'a, 'f>(
             let measured = median(&pairs.map(|(first, second)| first / second).collect::<Vec<_>>());
             let budget = format!("{first} is at least {times} times {second}");
             Verdict { scenario, budget, measured, kept: measured >= *times }
+        }
+        Budget::NotBelow { limit, of } => {
+            let measured = median(figures(of)?);
+            let budget = format!("{of} is at least {limit}");
+            Verdict { scenario, budget, measured, kept: measured >= *limit }
         }
         Budget::AtMost { limit, of } => {
             let measured = median(figures(of)?);
