@@ -9,7 +9,7 @@ use ctldb::{
     SchemaChangeKind, Secret, TableMutation,
 };
 use ledger::{
-    Column, ColumnName, ColumnType, CtlDbUrl, FamilyName, LdbTable, Mutation, Row, TableName,
+    Column, ColumnName, ColumnType, CtlDbUrl, FamilyName, LdbTable, Mark, Mutation, Row, TableName,
     TableSchema, Value, WriterName,
 };
 use rand::rngs::StdRng;
@@ -19,25 +19,53 @@ const ROWS_PER_TABLE: u64 = 5_000;
 
 /// Fills a new SQLite ctldb at `file` until its ledger has at least so many entries.
 pub(crate) async fn mixed_ledger(file: &Path, entries: u64) -> Result<CtlDb> {
-    let ctldb = CtlDb::open(CtlDbUrl::Sqlite(file.to_owned()))?;
-    ctldb.migrate().await.context("migrate")?;
-    let family = FamilyName::parse("bench")?;
-    ctldb.create_family(&family, Fence::Open).await?;
-    let credentials = Credentials {
-        writer: WriterName::parse("bench")?,
-        secret: Secret::from("bench-secret".to_owned()),
-    };
-    ctldb.register_writer(&credentials.writer, &credentials.secret).await?;
-    let mut tables = Vec::new();
-    for (name, key) in [("strings", "String"), ("numbers", "Integer"), ("pairs", "Pair")] {
-        tables.push(create(&ctldb, &family, name, key).await?);
+    Writes::new(file, entries).await.map(|writes| writes.ctldb)
+}
+
+/// A ledger and who writes it.
+pub(crate) struct Writes {
+    ctldb: CtlDb,
+    family: FamilyName,
+    credentials: Credentials,
+    tables: Vec<Arc<TableSchema>>,
+    random: StdRng,
+}
+
+impl Writes {
+    /// A new SQLite ctldb at `file`, with at least so many entries.
+    pub(crate) async fn new(file: &Path, entries: u64) -> Result<Self> {
+        let ctldb = CtlDb::open(CtlDbUrl::Sqlite(file.to_owned()))?;
+        ctldb.migrate().await.context("migrate")?;
+        let family = FamilyName::parse("bench")?;
+        ctldb.create_family(&family, Fence::Open).await?;
+        let credentials = Credentials {
+            writer: WriterName::parse("bench")?,
+            secret: Secret::from("bench-secret".to_owned()),
+        };
+        ctldb.register_writer(&credentials.writer, &credentials.secret).await?;
+        let mut tables = Vec::new();
+        for (name, key) in [("strings", "String"), ("numbers", "Integer"), ("pairs", "Pair")] {
+            tables.push(create(&ctldb, &family, name, key).await?);
+        }
+        let random = StdRng::seed_from_u64(7);
+        let mut writes = Self { ctldb, family, credentials, tables, random };
+        let mut seq = 0;
+        while seq < entries {
+            // Most writes are single rows; every fifth is a batch of up to twenty.
+            let batch = writes.random.random_ratio(1, 5);
+            let size = if batch { writes.random.random_range(2..=20) } else { 1 };
+            seq = writes.write(size).await?.seq.get();
+            if seq % 9_000 < size {
+                writes.grow(seq).await?;
+            }
+        }
+        Ok(writes)
     }
-    let mut random = StdRng::seed_from_u64(7);
-    let mut seq = 0;
-    while seq < entries {
-        // Most writes are single rows; every fifth is a batch of up to twenty.
-        let size = if random.random_ratio(1, 5) { random.random_range(2..=20) } else { 1 };
-        let mutations = (0..size).map(|_| mutation(&tables, &mut random)).collect::<Result<_>>()?;
+
+    /// Writes a batch of so many rows; where it stands in the ledger, once it is committed.
+    pub(crate) async fn write(&mut self, size: u64) -> Result<Mark> {
+        let Self { ctldb, family, credentials, tables, random } = self;
+        let mutations = (0..size).map(|_| mutation(tables, random)).collect::<Result<_>>()?;
         let batch = Batch {
             family: family.clone(),
             credentials: credentials.clone(),
@@ -46,14 +74,14 @@ pub(crate) async fn mixed_ledger(file: &Path, entries: u64) -> Result<CtlDb> {
             mutations,
             author: author(),
         };
-        seq = ctldb.mutate(&batch).await.context("write a batch")?.mark.seq.get();
-        if seq % 9_000 < size {
-            let index = random.random_range(0..tables.len());
-            let grown = grow(&ctldb, &tables[index], seq).await?;
-            tables[index] = grown;
-        }
+        Ok(ctldb.mutate(&batch).await.context("write a batch")?.mark)
     }
-    Ok(ctldb)
+
+    async fn grow(&mut self, seq: u64) -> Result<()> {
+        let index = self.random.random_range(0..self.tables.len());
+        self.tables[index] = grow(&self.ctldb, &self.tables[index], seq).await?;
+        Ok(())
+    }
 }
 
 fn author() -> Author {
@@ -89,7 +117,13 @@ async fn create(
     let schema = TableSchema::new(table.clone(), columns, key)?;
     let owner = Owner { id: OwnerId::Executive, deletion: Deletion::Retain };
     let kind = SchemaChangeKind::Create { schema: schema.clone(), owner };
-    ctldb.change_schema(&SchemaChange { table, by: OwnerId::Executive, kind }, &author(), Fence::Open).await?;
+    ctldb
+        .change_schema(
+            &SchemaChange { table, by: OwnerId::Executive, kind },
+            &author(),
+            Fence::Open,
+        )
+        .await?;
     Ok(Arc::new(schema))
 }
 

@@ -20,6 +20,8 @@ const CPU: &str = "agent, % of a core";
 
 /// The ledger that the agent has applied before it idles.
 const ENTRIES: u64 = 2_000;
+/// The agent's default.
+const POLL: &str = "1s";
 /// Clock ticks in a second, in `/proc/PID/stat`: 100 on every Linux that Kubernetes runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -28,7 +30,9 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, json: &mut dyn Write) -> Res
     let folder = tempfile::tempdir()?;
     let ledger = folder.path().join("ctldb.sqlite");
     Runtime::new()?.block_on(fixture::mixed_ledger(&ledger, ENTRIES))?;
-    let agent = Agent::start(folder.path(), &ledger)?;
+    let agent = Agent::start(folder.path(), &ledger, ENTRIES, POLL)?;
+    // Catching up is over; what is measured is what stays.
+    thread::sleep(Duration::from_secs(2));
     let watched = Duration::from_secs(args.idle_seconds);
     let mut scenario = Scenario {
         name: "idle",
@@ -45,11 +49,15 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, json: &mut dyn Write) -> Res
     runner::run(&mut scenario, args.rounds, out, json)
 }
 
-/// The agent as a process of its own: the released binary, with its defaults.
-struct Agent(Child);
+/// The agent as a process of its own: the released binary.
+pub(crate) struct Agent {
+    child: Child,
+    ldb_dir: PathBuf,
+}
 
 impl Agent {
-    fn start(folder: &Path, ledger: &Path) -> Result<Self> {
+    /// Starts it, and waits until it has applied so many entries.
+    pub(crate) fn start(folder: &Path, ledger: &Path, entries: u64, poll: &str) -> Result<Self> {
         let url_file = folder.join("ctldb-url");
         fs::write(&url_file, format!("sqlite:{}", ledger.display()))?;
         let ldb_dir = folder.join("ldb");
@@ -58,31 +66,34 @@ impl Agent {
             .args(["--read-bind", "127.0.0.1:0", "--admin-bind", "127.0.0.1:0"])
             .arg("--ldb-dir")
             .arg(&ldb_dir)
+            .args(["--poll-interval", poll])
             .arg("--ctldb-url-file")
             .arg(&url_file)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .context("start ctlstore agent")?;
-        let agent = Self(child);
+        let agent = Self { child, ldb_dir };
         let deadline = Instant::now() + Duration::from_secs(60);
-        while Ldb::open(&ldb_dir)
+        while Ldb::open(&agent.ldb_dir)
             .ok()
             .and_then(|ldb| ldb.position().ok().flatten())
-            .is_none_or(|at| at.seq.get() < ENTRIES)
+            .is_none_or(|at| at.seq.get() < entries)
         {
             if Instant::now() > deadline {
-                bail!("the agent did not reach entry {ENTRIES} within a minute");
+                bail!("the agent did not reach entry {entries} within a minute");
             }
             thread::sleep(Duration::from_millis(50));
         }
-        // Catching up is over; what is measured is what stays.
-        thread::sleep(Duration::from_secs(2));
         Ok(agent)
     }
 
+    pub(crate) fn ldb_dir(&self) -> &Path {
+        &self.ldb_dir
+    }
+
     fn resident_mib(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line =
             status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kib: u32 = line.trim().trim_end_matches(" kB").parse()?;
@@ -98,7 +109,7 @@ impl Agent {
 
     /// User and system time of the process, in ticks: fields 14 and 15 of `/proc/PID/stat`, see proc(5).
     fn ticks(&self) -> Result<u32> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let (_, fields) = stat.rsplit_once(") ").context("no process name")?;
         let mut times = fields.split(' ').skip(11).take(2).map(str::parse::<u32>);
         let mut time = || times.next().context("too few fields")?.context("not a number");
@@ -108,8 +119,8 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
