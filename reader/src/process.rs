@@ -125,20 +125,26 @@ impl Ticket {
 
     /// Wakes this one when the LDB stands elsewhere than it did; now and then where nothing says how it stands.
     pub(crate) fn wake_on_change(&self, since: Option<Stand>, waker: &Waker) {
+        let waiting = Waiting { number: self.number, since, waker: waker.clone() };
+        drop(self.give_up());
         let mut process = process();
         let Some(known) = process.ldb(self.ldb) else { return };
-        let (number, waker) = (self.number, waker.clone());
-        known.waiting.retain(|waiting| waiting.number != number);
-        known.waiting.push(Waiting { number, since, waker });
+        known.waiting.push(waiting);
         wake_keeper(&mut process);
+    }
+
+    /// What was entered under this number, to be dropped when no lock is held: the end of a waker may run any code.
+    fn give_up(&self) -> Option<Waiting> {
+        let mut process = process();
+        let waiting = &mut process.ldb(self.ldb)?.waiting;
+        let place = waiting.iter().position(|waiting| waiting.number == self.number)?;
+        Some(waiting.swap_remove(place))
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(known) = process().ldb(self.ldb) {
-            known.waiting.retain(|waiting| waiting.number != self.number);
-        }
+        drop(self.give_up());
     }
 }
 
