@@ -67,14 +67,14 @@ async fn soak(phase: Duration) -> Result<()> {
     node.caught_up(seq).await?;
     let crowd = Crowd::start(&node)?;
 
-    let first = under(&node, phase, 2).await?;
+    let first = under(&node, (phase, OWN_LIMIT), 2).await?;
     say("with the agent's own limits", &node, &first)?;
     ensure!(first.watched.wal_max <= OWN_LIMIT, "the WAL grew to {}", first.watched.wal_max);
 
     node.start_agent(&SWITCHING).await?;
     let stop = node.file("stop-keeping");
     let mut keeper = node.load("keep", 2, 20, &stop)?;
-    let second = under(&node, phase, 2 + i64::from(first.fed.batches)).await?;
+    let second = under(&node, (phase, SWITCHING_LIMIT), 2 + i64::from(first.fed.batches)).await?;
     say("with a hard limit of 4 MiB", &node, &second)?;
     ensure!(
         second.watched.wal_max <= SWITCHING_LIMIT,
@@ -101,9 +101,9 @@ struct Phase {
 }
 
 /// Feeds for so long, and stops a reader inside a read meanwhile.
-async fn under(node: &Node, phase: Duration, first: i64) -> Result<Phase> {
+async fn under(node: &Node, (phase, limit): (Duration, u64), first: i64) -> Result<Phase> {
     let ends = Instant::now() + phase;
-    let watch = Watch::start(node.ldb());
+    let watch = Watch::start(node.ldb(), limit);
     let feed = node.pairs.feed(BATCHES_PER_SECOND, first);
     let stop = node.file(&format!("stop-{first}"));
     let mut stopped = node.load("hold", 1, 1, &stop)?;

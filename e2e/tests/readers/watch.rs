@@ -37,10 +37,11 @@ pub(crate) struct Watched {
 }
 
 impl Watch {
-    pub(crate) fn start(dir: PathBuf) -> Self {
+    /// `limit`: a WAL that was larger before, under another limit, counts from the moment on at which it keeps this one.
+    pub(crate) fn start(dir: PathBuf, limit: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || look(&dir, &stopped));
+        let thread = thread::spawn(move || look(&dir, limit, &stopped));
         Self { stop, thread }
     }
 
@@ -50,9 +51,10 @@ impl Watch {
     }
 }
 
-fn look(dir: &Path, stop: &AtomicBool) -> Result<Watched> {
+fn look(dir: &Path, limit: u64, stop: &AtomicBool) -> Result<Watched> {
     let family = Ldb::open(dir)?.family(FAMILY)?;
     let (mut watched, mut served, mut last) = (Watched::default(), BTreeSet::new(), 0);
+    let mut settled = false;
     while !stop.load(Ordering::Relaxed) {
         let current = fs::read_link(dir.join("current")).context("which generation is served?")?;
         for entry in fs::read_dir(dir)? {
@@ -63,6 +65,10 @@ fn look(dir: &Path, stop: &AtomicBool) -> Result<Watched> {
                 continue;
             }
             let is_served = generation.file_name() == current.file_name();
+            settled |= is_served && wal.len() <= limit;
+            if is_served && !settled {
+                continue;
+            }
             let most = if is_served { &mut watched.wal_max } else { &mut watched.retired_wal_max };
             *most = wal.len().max(*most);
         }
