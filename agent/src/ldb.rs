@@ -13,6 +13,7 @@ mod authorize;
 mod bind;
 mod checkpoint;
 mod clean;
+pub mod contents;
 mod crash;
 mod ctl;
 mod dir;
