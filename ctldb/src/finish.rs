@@ -91,7 +91,10 @@ impl Session {
         let table = record.schema.table();
         match self.finish(record, fence, Patience::Theirs).await {
             Ok(_) => Ok(true),
-            Err(error @ (Error::Crashed(_) | Error::Deposed { .. })) => Err(error),
+            // Where nobody can write the ledger, no other change can be finished either.
+            Err(
+                error @ (Error::Crashed(_) | Error::Deposed { .. } | Error::LedgerTaken { .. }),
+            ) => Err(error),
             Err(error) if error.is_unavailable() => Err(error),
             Err(error) => {
                 tracing::warn!(%table, %error, "an unfinished schema change cannot be finished now");

@@ -220,8 +220,10 @@ async fn operator(place: &Path, namespace: &Namespace, more: &[&str]) -> Result<
     let (url, kubeconfig) = (place.join("operator"), namespace.server.kubeconfig());
     let (url, kubeconfig) = (url.display().to_string(), kubeconfig.display().to_string());
     let args = ["operator", "--ctldb-url-file", &url, "--kubeconfig", &kubeconfig];
+    // The tests count entries.
+    let quiet = ["--heartbeat-interval", "0"];
     let lease = ["--lease-namespace", &namespace.name, "--admin-bind", ANY, "--log", LOG];
-    Service::start(&[&args[..], &lease, more].concat()).await
+    Service::start(&[&args[..], &quiet, &lease, more].concat()).await
 }
 
 async fn executive(place: &Path) -> Result<Service> {

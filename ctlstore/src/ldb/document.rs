@@ -205,13 +205,42 @@ mod tests {
             check(&format!("{TABLE}table: billing/some_plans\nrow: {text}\n"), want);
         };
         rows("{id: a, seat: 1}", &expect![[r#"table billing___some_plans has no column "seat""#]]);
-        rows("{seats: 1}", &expect![[r#"row 1 of table billing___some_plans: column "id" (String): a key column cannot be null, send a value"#]]);
-        rows("{id: a, seats: many}", &expect![[r#"row 1 of table billing___some_plans: column "seats" (Integer): a string that is not exactly an integer is not possible here, send a whole number"#]]);
-        check("table: billing/other\nrow: {id: a}", &expect!["row 1 of table billing___other: no table billing___other: add the table before its rows"]);
-        check("table: other\nrow: {id: a}", &expect![[r#"table "other" has no family, write FAMILY/TABLE"#]]);
-        check("{\"table\": \"a/b\", \"rowz\": []}", &expect!["it is no list of rows: unknown field `rowz`, expected one of `table`, `row`, `rows`"]);
+        rows(
+            "{seats: 1}",
+            &expect![[
+                r#"row 1 of table billing___some_plans: column "id" (String): a key column cannot be null, send a value"#
+            ]],
+        );
+        rows(
+            "{id: a, seats: many}",
+            &expect![[
+                r#"row 1 of table billing___some_plans: column "seats" (Integer): a string that is not exactly an integer is not possible here, send a whole number"#
+            ]],
+        );
+        check(
+            "table: billing/other\nrow: {id: a}",
+            &expect![
+                "row 1 of table billing___other: no table billing___other: add the table before its rows"
+            ],
+        );
+        check(
+            "table: other\nrow: {id: a}",
+            &expect![[r#"table "other" has no family, write FAMILY/TABLE"#]],
+        );
+        check(
+            "{\"table\": \"a/b\", \"rowz\": []}",
+            &expect![
+                "it is no list of rows: unknown field `rowz`, expected one of `table`, `row`, `rows`"
+            ],
+        );
         check("kind: Secret", &expect![[r#"kind "Secret" makes no table, leave it out"#]]);
-        check("{\"table\"", &expect!["it is no JSON: EOF while parsing an object at line 1 column 8"]);
-        check(&TABLE.repeat(2), &expect!["table billing___some_plans is there already, leave one of the two out"]);
+        check(
+            "{\"table\"",
+            &expect!["it is no JSON: EOF while parsing an object at line 1 column 8"],
+        );
+        check(
+            &TABLE.repeat(2),
+            &expect!["table billing___some_plans is there already, leave one of the two out"],
+        );
     }
 }

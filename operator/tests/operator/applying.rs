@@ -97,10 +97,10 @@ async fn limits_policies_and_drift_are_followed() -> Result<()> {
         limit().await?.map(|limit| (limit.max_bytes, limit.warn_bytes)),
         Some((2 << 20, 1 << 20))
     );
-    world.apply(&[table("web", "plans", &["note Text"], &["limits: {maxSize: 5Mi}"])])?;
+    world.apply(&[table("web", "plans", &["note Text"], &["limits: {maxSize: 512Ki}"])])?;
     eventually(SOON, async || {
         let limit = limit().await?.map(|limit| (limit.max_bytes, limit.warn_bytes));
-        ensure!(limit == Some((5 << 20, 5 << 20)), "{limit:?}");
+        ensure!(limit == Some((512 << 10, 512 << 10)), "{limit:?}");
         Ok(())
     })
     .await?;
