@@ -10,6 +10,9 @@ use reader::testing::TestLdb;
 use reader::{Error, Family, Ldb};
 use rusqlite::Connection;
 
+/// On a busy machine a thread may not run for a while.
+const LONG: Duration = Duration::from_secs(30);
+
 fn pairs(count: i64) -> (TestLdb, Family) {
     let test = TestLdb::new().unwrap();
     let columns = [("id", ColumnType::Integer), ("n", ColumnType::Integer)];
@@ -85,7 +88,7 @@ fn an_idle_view_is_ended_by_the_timer_also_in_a_thread_that_sleeps() {
 #[test]
 fn reads_of_one_view_see_one_state() {
     let (test, family) = pairs(2);
-    let seen = family.view(|view| {
+    let seen = family.view_for(LONG, |view| {
         let first = view.with_row("rows", &[0.into()], |row| row.integer(1).unwrap())?;
         test.sql("UPDATE pair___rows SET n = 5").unwrap();
         // Reads outside of it go on as ever.
@@ -106,7 +109,7 @@ fn reads_of_one_view_see_one_state() {
 #[test]
 fn a_view_ends_when_its_time_is_over_and_lets_go_while_the_program_sleeps() {
     let (test, family) = pairs(1);
-    let outcome = family.view_for(Duration::from_millis(50), |view| {
+    let outcome = family.view_for(Duration::from_millis(500), |view| {
         view.row("rows", &[0.into()])?;
         write_silently(&test, 1);
         let busy = !checkpoint(&test);
@@ -123,10 +126,10 @@ fn a_view_ends_when_its_time_is_over_and_lets_go_while_the_program_sleeps() {
 fn a_long_list_in_a_view_ends_with_it() {
     let (_test, family) = pairs(3);
     let mut rows = 0;
-    let outcome = family.view_for(Duration::from_millis(30), |view| {
+    let outcome = family.view_for(Duration::from_millis(400), |view| {
         view.each("rows", &[], |_| {
             rows += 1;
-            std::thread::sleep(Duration::from_millis(60));
+            std::thread::sleep(Duration::from_millis(500));
             ControlFlow::Continue(())
         })
     });
@@ -147,7 +150,7 @@ fn views_of_a_file_that_nobody_keeps_end_with_their_reads() {
         assert_eq!(number(&family), number_written);
     }
     family
-        .view(|view| {
+        .view_for(LONG, |view| {
             view.row("rows", &[0.into()])?;
             writer.execute("UPDATE pair___rows SET n = 0", []).unwrap();
             let rows = view.rows("rows", &[])?;
@@ -182,7 +185,7 @@ fn many_threads_read_while_rows_change() {
                         family.all("rows").unwrap()
                     } else {
                         family
-                            .view(|view| {
+                            .view_for(LONG, |view| {
                                 let keys: [&[_]; 2] = [&[0.into()], &[1.into()]];
                                 view.rows_by_keys("rows", &keys)
                                     .map(|rows| rows.into_iter().flatten().collect())
