@@ -125,7 +125,8 @@ impl Writer {
 
     /// A reader that stands still holds the WAL: the file is replaced by its copy, and the reader keeps the old one.
     fn make_room(&mut self, bytes: u64) -> Result<(), Error> {
-        if self.work.checkpoint.cut(LONGEST, &self.setting.crash)? {
+        let budget = self.work.checkpoint.budget();
+        if self.work.checkpoint.cut(budget, &self.setting.crash)? {
             return Ok(());
         }
         let rest = self
