@@ -8,7 +8,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 pub(crate) struct Args {
-    /// Which scenario: replay or idle; all of them without a name.
+    /// Which scenario: replay, visible, idle, executive or ldb; all of them without a name.
     pub(crate) name: Option<String>,
     /// How often each contender runs; the median counts.
     #[arg(long, default_value_t = 3)]
@@ -25,4 +25,7 @@ pub(crate) struct Args {
     /// Append the figures to this file, a JSON object a line.
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
+    /// What the bench asks of itself in another process.
+    #[arg(hide = true, last = true)]
+    pub(crate) child: Vec<String>,
 }

@@ -13,10 +13,12 @@ mod args;
 mod executive;
 mod fixture;
 mod idle;
+mod ldb;
 mod replay;
 mod runner;
+mod visible;
 
-const SCENARIOS: [&str; 3] = ["replay", "idle", "executive"];
+const SCENARIOS: [&str; 5] = ["replay", "visible", "idle", "executive", "ldb"];
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
@@ -30,6 +32,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<bool> {
+    if !args.child.is_empty() {
+        return ldb::child(&args.child);
+    }
     if let Some(name) = args.name.as_deref().filter(|name| !SCENARIOS.contains(name)) {
         bail!("no scenario is called {name:?}, there are {}", SCENARIOS.join(", "));
     }
@@ -45,7 +50,9 @@ fn run(args: &Args) -> Result<bool> {
         }
         kept &= match name {
             "replay" => replay::run(args, &mut out, &mut json)?,
+            "visible" => visible::run(args, &mut out, &mut json)?,
             "executive" => executive::run(args, &mut out, &mut json)?,
+            "ldb" => ldb::run(args, &mut out, &mut json)?,
             _ => idle::run(args, &mut out, &mut json)?,
         };
     }
