@@ -69,7 +69,7 @@ fn killed_often(seed: u64) -> (u32, u32) {
         drop(reader);
         switched += u32::from(before.is_some() && generation(&ldb) != before);
         // Killed before it made anything, or in the middle of making it.
-        life = life.mul_f64(1.05);
+        life = life.mul_f64(1.05).min(Duration::from_secs(1));
         let Ok(reader) = Ldb::open(&ldb) else { continue };
         let position = reader.position().unwrap();
         let seq = position.map_or(0, |position| position.seq.get());
