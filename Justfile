@@ -88,8 +88,8 @@ crds-check:
     cargo run --quiet --locked --bin crdgen | diff -u crds/crds.yaml - || { echo 'crds/crds.yaml is out of date: run "./justw crds"' >&2; exit 1; }
 
 # Measure side by side: just bench NAME; without a name, list the scenarios
-bench *ARGS: (setup "demo")
-    cargo build --locked --release --workspace --bins
+bench *ARGS: (setup "bench")
+    cargo build --locked --release --bin bench --bin ctlstore
     cargo run --quiet --locked --release --bin bench -- {{ ARGS }}
 
 # What CI runs

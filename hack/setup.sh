@@ -3,6 +3,7 @@
 #   hack/setup.sh demo     a Rust toolchain and a C compiler (SQLite is built from source)
 #   hack/setup.sh test     as for demo, MariaDB's server, Go, the API server and S3 server that Go builds, and examples/readers built
 #   hack/setup.sh mariadb  as for test, without Go and what it builds
+#   hack/setup.sh bench    as for mariadb, and strace, which counts system calls
 #   hack/setup.sh check    as for demo, rustfmt and clippy
 # Does nothing, in well under a second, when all is there.
 set -euo pipefail
@@ -75,6 +76,7 @@ case ${1:-} in
     demo) rust ;;
     test) rust; mariadb; apiserver; s3; readers ;;
     mariadb) rust; mariadb ;;
+    bench) rust; mariadb; has strace || packages "strace" strace ;;
     check) rust; component rustfmt; component clippy ;;
-    *) fail "usage: hack/setup.sh demo|test|mariadb|check" ;;
+    *) fail "usage: hack/setup.sh demo|test|mariadb|bench|check" ;;
 esac

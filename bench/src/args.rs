@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 /// Measures ctlstore beside what it is compared with, in one run, and says whether the budgets are kept.
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 pub(crate) struct Args {
-    /// Which scenario: replay, visible, idle, executive or ldb; all of them without a name.
-    pub(crate) name: Option<String>,
+    /// What is measured, one after the other; without a name, they are listed.
+    pub(crate) scenarios: Vec<Scenario>,
     /// How often each contender runs; the median counts.
     #[arg(long, default_value_t = 3)]
     pub(crate) rounds: usize,
@@ -28,4 +28,19 @@ pub(crate) struct Args {
     /// What the bench asks of itself in another process.
     #[arg(hide = true, last = true)]
     pub(crate) child: Vec<String>,
+}
+
+/// Something to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scenario {
+    /// An agent catches up with 36,000 entries, beside plain loops
+    Replay,
+    /// From the commit in ctldb until another process sees it on the node
+    Visible,
+    /// Memory and CPU of an agent with nothing to do
+    Idle,
+    /// Writes over HTTP and through ctldb, beside bare sqlx
+    Executive,
+    /// Point reads beside raw SQLite and LMDB; also with 1,000 processes, under writes, after ADD COLUMN
+    Ldb,
 }

@@ -2,17 +2,15 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use reader::Ldb;
+use anyhow::{Context as _, Result};
 use tokio::runtime::Runtime;
 
 use crate::args::Args;
 use crate::fixture;
+use crate::process::Agent;
 use crate::runner::{self, Budget, Contender, Scenario};
 
 const MEMORY: &str = "agent, resident MiB";
@@ -38,8 +36,8 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, json: &mut dyn Write) -> Res
         name: "idle",
         unit: "see name",
         contenders: vec![
-            Contender { name: CPU, run: Box::new(|| agent.cpu_percent(watched)) },
-            Contender { name: MEMORY, run: Box::new(|| agent.resident_mib()) },
+            Contender { name: CPU, run: Box::new(|| cpu_percent(agent.id(), watched)) },
+            Contender { name: MEMORY, run: Box::new(|| resident_mib(agent.id())) },
         ],
         budgets: vec![
             Budget::AtMost { limit: 27.0, of: MEMORY },
@@ -49,86 +47,25 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, json: &mut dyn Write) -> Res
     runner::run(&mut scenario, args.rounds, out, json)
 }
 
-/// The agent as a process of its own: the released binary.
-pub(crate) struct Agent {
-    child: Child,
-    ldb_dir: PathBuf,
+fn resident_mib(process: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kib: u32 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(f64::from(kib) / 1024.0)
 }
 
-impl Agent {
-    /// Starts it, and waits until it has applied so many entries.
-    pub(crate) fn start(folder: &Path, ledger: &Path, entries: u64, poll: &str) -> Result<Self> {
-        let url_file = folder.join("ctldb-url");
-        fs::write(&url_file, format!("sqlite:{}", ledger.display()))?;
-        let ldb_dir = folder.join("ldb");
-        let child = Command::new(binary()?)
-            .arg("agent")
-            .args(["--read-bind", "127.0.0.1:0", "--admin-bind", "127.0.0.1:0"])
-            .arg("--ldb-dir")
-            .arg(&ldb_dir)
-            .args(["--poll-interval", poll])
-            .arg("--ctldb-url-file")
-            .arg(&url_file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("start ctlstore agent")?;
-        let agent = Self { child, ldb_dir };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while Ldb::open(&agent.ldb_dir)
-            .ok()
-            .and_then(|ldb| ldb.position().ok().flatten())
-            .is_none_or(|at| at.seq.get() < entries)
-        {
-            if Instant::now() > deadline {
-                bail!("the agent did not reach entry {entries} within a minute");
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-        Ok(agent)
-    }
-
-    pub(crate) fn ldb_dir(&self) -> &Path {
-        &self.ldb_dir
-    }
-
-    fn resident_mib(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kib: u32 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(f64::from(kib) / 1024.0)
-    }
-
-    fn cpu_percent(&self, watched: Duration) -> Result<f64> {
-        let before = self.ticks()?;
-        thread::sleep(watched);
-        let ticks = f64::from(self.ticks()? - before);
-        Ok(ticks / TICKS_PER_SECOND / watched.as_secs_f64() * 100.0)
-    }
-
-    /// User and system time of the process, in ticks: fields 14 and 15 of `/proc/PID/stat`, see proc(5).
-    fn ticks(&self) -> Result<u32> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = stat.rsplit_once(") ").context("no process name")?;
-        let mut times = fields.split(' ').skip(11).take(2).map(str::parse::<u32>);
-        let mut time = || times.next().context("too few fields")?.context("not a number");
-        Ok(time()? + time()?)
-    }
+fn cpu_percent(process: u32, watched: Duration) -> Result<f64> {
+    let before = ticks(process)?;
+    thread::sleep(watched);
+    let ticks = f64::from(ticks(process)? - before);
+    Ok(ticks / TICKS_PER_SECOND / watched.as_secs_f64() * 100.0)
 }
 
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// `ctlstore` beside this program, which the same build made.
-fn binary() -> Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name("ctlstore");
-    if !path.exists() {
-        bail!("{} is missing, build it: cargo build --release --workspace --bins", path.display());
-    }
-    Ok(path)
+/// User and system time of the process, in ticks: fields 14 and 15 of `/proc/PID/stat`, see proc(5).
+fn ticks(process: u32) -> Result<u32> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, fields) = stat.rsplit_once(") ").context("no process name")?;
+    let mut times = fields.split(' ').skip(11).take(2).map(str::parse::<u32>);
+    let mut time = || times.next().context("too few fields")?.context("not a number");
+    Ok(time()? + time()?)
 }

@@ -1,24 +1,23 @@
-//! Side-by-side measurements: `just bench`, `just bench replay`. Exits with 1 when a budget is not kept.
+//! Side-by-side measurements: `just bench` lists them, `just bench replay` runs one. Exits with 1 when a budget is missed.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
-use clap::Parser as _;
+use anyhow::{Context as _, Result};
+use clap::{Parser as _, ValueEnum as _};
 
-use crate::args::Args;
+use crate::args::{Args, Scenario};
 
 mod args;
 mod executive;
 mod fixture;
 mod idle;
 mod ldb;
+mod process;
 mod replay;
 mod runner;
 mod visible;
-
-const SCENARIOS: [&str; 5] = ["replay", "visible", "idle", "executive", "ldb"];
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
@@ -35,26 +34,35 @@ fn run(args: &Args) -> Result<bool> {
     if !args.child.is_empty() {
         return ldb::child(&args.child);
     }
-    if let Some(name) = args.name.as_deref().filter(|name| !SCENARIOS.contains(name)) {
-        bail!("no scenario is called {name:?}, there are {}", SCENARIOS.join(", "));
+    let mut out = io::stdout().lock();
+    if args.scenarios.is_empty() {
+        list(&mut out)?;
+        return Ok(true);
     }
     let mut json: Box<dyn Write> = match &args.json {
         Some(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
         None => Box::new(io::sink()),
     };
-    let mut out = io::stdout().lock();
     let mut kept = true;
-    for name in SCENARIOS {
-        if args.name.as_deref().is_some_and(|wanted| wanted != name) {
-            continue;
-        }
-        kept &= match name {
-            "replay" => replay::run(args, &mut out, &mut json)?,
-            "visible" => visible::run(args, &mut out, &mut json)?,
-            "executive" => executive::run(args, &mut out, &mut json)?,
-            "ldb" => ldb::run(args, &mut out, &mut json)?,
-            _ => idle::run(args, &mut out, &mut json)?,
+    for scenario in &args.scenarios {
+        kept &= match scenario {
+            Scenario::Replay => replay::run(args, &mut out, &mut json)?,
+            Scenario::Visible => visible::run(args, &mut out, &mut json)?,
+            Scenario::Idle => idle::run(args, &mut out, &mut json)?,
+            Scenario::Executive => executive::run(args, &mut out, &mut json)?,
+            Scenario::Ldb => ldb::run(args, &mut out, &mut json)?,
         };
     }
+    let verdict = if kept { "every budget was kept" } else { "a budget was missed: NOT KEPT" };
+    writeln!(out, "bench: {verdict}")?;
     Ok(kept)
+}
+
+fn list(out: &mut dyn Write) -> Result<()> {
+    for scenario in Scenario::value_variants() {
+        let value = scenario.to_possible_value().context("BUG: a scenario is hidden")?;
+        let help = value.get_help().context("BUG: a scenario says nothing")?;
+        writeln!(out, "{:<10} {help}", value.get_name())?;
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::Args;
 use crate::fixture;
-use crate::idle::Agent;
+use crate::process::Agent;
 use crate::runner::{self, Budget, Contender, Scenario};
 
 const P50: &str = "commit to visible, p50";

@@ -73,7 +73,8 @@ impl Stage {
             let name = name(writer)?;
             ctldb.register_writer(&name, &Secret::from(SECRET)).await?;
             let boundless = RateLimit { rows: u64::from(u32::MAX), ..RateLimit::default() };
-            ctldb.set_writer_limit(&name, Some(boundless)).await?;
+            let executive = &OwnerId::Executive;
+            ctldb.set_writer_limit(&name, Some(boundless), executive, Fence::Open).await?;
         }
         let mut bare = connect(&database).await?;
         for sql in [

@@ -1,8 +1,6 @@
 //! A node: a ledger in SQLite, the released agent beside it, and a table of ten thousand rows of two hundred bytes.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +17,8 @@ use ledger::{
 use reader::Ldb;
 use tokio::runtime::Runtime;
 
+use crate::process::Agent;
+
 /// The family.
 pub(crate) const FAMILY: &str = "bench";
 /// The table that is read.
@@ -28,11 +28,11 @@ pub(crate) const ROWS: u32 = 10_000;
 
 /// Rows of one batch.
 const BATCH: u32 = 500;
+const POLL: &str = "5ms";
 
 /// The node. Dropping it ends the agent.
 pub(crate) struct Node {
-    agent: Child,
-    dir: PathBuf,
+    agent: Agent,
     runtime: Runtime,
     ctldb: CtlDb,
     schema: Arc<TableSchema>,
@@ -53,7 +53,6 @@ impl Node {
     /// Starts all of it in this folder, and waits until the file has all rows.
     pub(crate) fn start(folder: &Path) -> Result<Self> {
         let ledger = folder.join("ctldb.sqlite");
-        let dir = folder.join("ldb");
         let runtime = Runtime::new()?;
         let ctldb = CtlDb::open(CtlDbUrl::Sqlite(ledger.clone()))?;
         let credentials = Credentials {
@@ -67,9 +66,10 @@ impl Node {
             ctldb.register_writer(&credentials.writer, &credentials.secret).await?;
             create(&ctldb, &schema).await
         })?;
-        let agent = agent(folder, &ledger, &dir)?;
+        // It has the table.
+        let agent = Agent::start(folder, &ledger, 1, POLL)?;
         let schema = Arc::new(schema);
-        let node = Self { agent, dir, runtime, ctldb, schema, credentials };
+        let node = Self { agent, runtime, ctldb, schema, credentials };
         let mut seq = 0;
         for first in (0..ROWS).step_by(usize::try_from(BATCH)?) {
             seq = node.write(first..first + BATCH)?;
@@ -80,7 +80,7 @@ impl Node {
 
     /// The LDB's directory.
     pub(crate) fn dir(&self) -> &Path {
-        &self.dir
+        self.agent.ldb_dir()
     }
 
     /// Writes these rows in one batch; returns its sequence.
@@ -131,7 +131,7 @@ impl Node {
 
     fn wait(&self, seq: u64) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while Ldb::open(&self.dir).and_then(|ldb| ldb.seq()).map_or(0, |at| at.get()) < seq {
+        while Ldb::open(self.dir()).and_then(|ldb| ldb.seq()).map_or(0, |at| at.get()) < seq {
             if Instant::now() > deadline {
                 bail!("the agent did not reach sequence {seq} within a minute");
             }
@@ -139,28 +139,6 @@ impl Node {
         }
         Ok(())
     }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // Both fail only for a process that has ended.
-        let _ = self.agent.kill();
-        let _ = self.agent.wait();
-    }
-}
-
-fn agent(folder: &Path, ledger: &Path, dir: &Path) -> Result<Child> {
-    let program = std::env::current_exe()?.with_file_name("ctlstore");
-    if !program.exists() {
-        bail!("{} is missing: cargo build --release --workspace --bins", program.display());
-    }
-    let url = folder.join("ctldb-url");
-    fs::write(&url, format!("sqlite:{}", ledger.display()))?;
-    let mut command = Command::new(program);
-    command.args(["agent", "--poll-interval", "5ms", "--ldb-dir"]).arg(dir);
-    command.arg("--ctldb-url-file").arg(url);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    child.context("start ctlstore agent")
 }
 
 fn schema(table: &str) -> Result<TableSchema> {

@@ -1,0 +1,77 @@
+//! The released agent as a process of its own, as on a node.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use reader::Ldb;
+
+/// The agent. Dropping it ends it.
+pub(crate) struct Agent {
+    child: Child,
+    ldb_dir: PathBuf,
+}
+
+impl Agent {
+    /// Starts it, and waits until it has applied so many entries.
+    pub(crate) fn start(folder: &Path, ledger: &Path, entries: u64, poll: &str) -> Result<Self> {
+        let url_file = folder.join("ctldb-url");
+        fs::write(&url_file, format!("sqlite:{}", ledger.display()))?;
+        let ldb_dir = folder.join("ldb");
+        let child = Command::new(binary()?)
+            .arg("agent")
+            .args(["--read-bind", "127.0.0.1:0", "--admin-bind", "127.0.0.1:0"])
+            .arg("--ldb-dir")
+            .arg(&ldb_dir)
+            .args(["--poll-interval", poll])
+            .arg("--ctldb-url-file")
+            .arg(&url_file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("start ctlstore agent")?;
+        let agent = Self { child, ldb_dir };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Ldb::open(&agent.ldb_dir)
+            .ok()
+            .and_then(|ldb| ldb.position().ok().flatten())
+            .is_none_or(|at| at.seq.get() < entries)
+        {
+            if Instant::now() > deadline {
+                bail!("the agent did not reach entry {entries} within a minute");
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(agent)
+    }
+
+    /// Its LDB's directory.
+    pub(crate) fn ldb_dir(&self) -> &Path {
+        &self.ldb_dir
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `ctlstore` beside this program, which the same build made.
+fn binary() -> Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name("ctlstore");
+    if !path.exists() {
+        bail!("{} is missing, build it: cargo build --release --bin ctlstore", path.display());
+    }
+    Ok(path)
+}
