@@ -9,16 +9,16 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ours() {
     case $1 in
         crds | ledger | daemon) ;;
-        reader | ctldb) echo ledger ;;
+        reader | ctldb | store) echo ledger ;;
         operator) echo crds ctldb daemon ledger ;;
-        executive) echo ctldb daemon ledger ;;
-        agent) echo daemon ledger reader ;;
+        executive) echo ctldb daemon ledger store ;;
+        agent) echo daemon ledger reader store ;;
         # Both only in tests: e2e drives the product from outside, and links none of its processes.
         testkit) echo crds ;;
         e2e) echo crds ledger reader testkit ;;
         # Measured as it is run, on servers of the tests.
-        bench) echo agent crds ctldb daemon executive ledger reader testkit ;;
-        ctlstore) echo agent crds ctldb daemon executive ledger operator reader ;;
+        bench) echo agent crds ctldb daemon executive ledger reader store testkit ;;
+        ctlstore) echo agent crds ctldb daemon executive ledger operator reader store ;;
         *) return 1 ;;
     esac
 }
@@ -33,17 +33,20 @@ forbidden() {
         reader) echo "$kube sqlx sqlx-core tokio tracing axum hyper" ;;
         crds | daemon) echo "$sql" ;;
         ctldb) echo "$kube axum hyper" ;;
+        store) echo "$kube $sql axum" ;;
         # The write API and the node's agent work where no Kubernetes is.
         executive | agent) echo "$kube" ;;
         *) ;;
     esac
 }
 
-# Which foreign crates must not be named in Cargo.toml, though another crate may bring them: ctldb alone speaks to ctldb.
+# Which foreign crates must not be named in Cargo.toml, though another crate may bring them: ctldb alone speaks to ctldb,
+# and store alone to object stores.
 undeclared() {
     case $1 in
-        operator | executive) echo "rusqlite sqlx" ;;
-        ctlstore) echo "rusqlite sqlx kube" ;;
+        operator | executive) echo "rusqlite sqlx aws-config aws-sdk-s3" ;;
+        agent) echo "aws-config aws-sdk-s3" ;;
+        ctlstore) echo "rusqlite sqlx kube aws-config aws-sdk-s3" ;;
         *) ;;
     esac
 }
@@ -77,7 +80,7 @@ for crate in $members; do
     done
     direct=$(linked "$crate" 1)
     for name in $(undeclared "$crate"); do
-        if grep -qx "$name" <<<"$direct"; then wrong "$crate must not declare $name, go through ctldb or reader"; fi
+        if grep -qx "$name" <<<"$direct"; then wrong "$crate must not declare $name, go through ctldb, reader or store"; fi
     done
     if [ "$crate" = reader ]; then
         for name in $direct; do

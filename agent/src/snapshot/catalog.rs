@@ -8,7 +8,7 @@ use ledger::snapshot::{
 use ledger::{Digest, History, Seq};
 
 use crate::snapshot::SnapshotError;
-use crate::store::{Store, StoreError, Tag};
+use store::{Store, StoreError, Tag};
 
 /// The snapshots of one history in one store.
 #[derive(Debug, Clone)]
@@ -69,7 +69,7 @@ impl Catalog {
     /// The store fails.
     pub async fn manifests(&self) -> Result<Vec<StoredManifest>, StoreError> {
         let (mut found, history) = (Vec::new(), self.history);
-        let mut each = |listed: crate::store::Listed| {
+        let mut each = |listed: store::Listed| {
             if let Some(Object::Manifest(seq, digest)) = Object::parse(history, &listed.key) {
                 found.push(StoredManifest { seq, digest, modified: listed.modified });
             }
@@ -88,7 +88,7 @@ impl Catalog {
     /// The store fails.
     pub async fn parts(&self) -> Result<Vec<(StoredPart, u64)>, StoreError> {
         let (mut found, history) = (Vec::new(), self.history);
-        let mut each = |listed: crate::store::Listed| {
+        let mut each = |listed: store::Listed| {
             if let Some(Object::Part(digest)) = Object::parse(history, &listed.key) {
                 found.push((StoredPart { digest, modified: listed.modified }, listed.bytes));
             }

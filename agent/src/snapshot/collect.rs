@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ledger::snapshot::{Object, Retention, expired, unnamed};
 
 use crate::snapshot::{Catalog, Pointer, SnapshotError};
-use crate::store::now;
+use store::now;
 
 /// What was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 use crate::ldb::contents;
 use crate::snapshot::piece::{blocking, decompress, read_at};
 use crate::snapshot::{Catalog, Pointer, SnapshotError};
-use crate::store::Said;
+use daemon::log::Chain;
 
 /// The file while it is put together; the same for all snapshots, so that pieces are found again.
 const INCOMING: &str = "incoming.db";
@@ -84,7 +84,7 @@ impl Download {
                 }
                 Pointer::At(..) | Pointer::Absent => break,
                 Pointer::Damaged(error, _) => {
-                    tried.refused.push(Said::chain(&error).to_string());
+                    tried.refused.push(Chain(&error).to_string());
                     break;
                 }
             }
@@ -182,7 +182,7 @@ impl Tried {
     }
 
     fn refuse(&mut self, name: (Seq, Digest), error: &SnapshotError) {
-        let why = Said::chain(error).to_string();
+        let why = Chain(error).to_string();
         tracing::warn!(seq = %name.0, error = %why, "a snapshot is no good copy");
         self.names.push(name);
         self.refused.push(why);

@@ -7,7 +7,7 @@ use ledger::Seq;
 use ledger::snapshot::{ManifestError, PartDigest, Refused};
 
 use crate::ldb::contents::ContentsError;
-use crate::store::StoreError;
+use store::StoreError;
 
 /// Why a snapshot was not taken or not got.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,7 @@ use sha1::{Digest as _, Sha1};
 
 use crate::snapshot::SnapshotError;
 use crate::snapshot::piece::blocking;
-use crate::store::{Stat, Store};
+use store::{Stat, Store};
 
 /// Read at once.
 const CHUNK: usize = 1 << 20;

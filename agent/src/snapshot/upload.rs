@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::ldb::contents::{self, Contents};
 use crate::snapshot::piece::{Cut, blocking, compress, cut};
 use crate::snapshot::{Catalog, Pointer, Rate, SnapshotError};
-use crate::store::{Condition, now};
+use store::{Condition, now};
 
 /// How often the pointer may move under our hands.
 const TRIES: usize = 5;

@@ -1,9 +1,9 @@
 //! Getting a snapshot back, from stores that do their worst.
 
 use agent::snapshot::{Catalog, Pointer, SnapshotError};
-use agent::store::Condition;
 use ledger::History;
 use ledger::snapshot::{Manifest, Object};
+use store::Condition;
 use tempfile::TempDir;
 use testkit::s3::Fault;
 

@@ -1,11 +1,10 @@
 //! Snapshots, on a real S3 server and on folders, with faults at each step.
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-mod conformance;
 mod download;
 mod ldbs;
 mod original;
 mod races;
+#[path = "../../../store/tests/store/stores.rs"]
 mod stores;
-mod unreliable;
 mod upload;

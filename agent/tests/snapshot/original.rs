@@ -3,9 +3,9 @@
 use std::io::Read as _;
 
 use agent::snapshot::{read_original, write_original};
-use agent::store::Condition;
 use base64::Engine as _;
 use sha1::Digest as _;
+use store::Condition;
 use tempfile::TempDir;
 
 use crate::ldbs::{Node, chain};

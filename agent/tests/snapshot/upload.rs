@@ -1,9 +1,9 @@
 //! Taking a snapshot to a store.
 
 use agent::snapshot::{Catalog, Outcome, Pointer, SnapshotError, collect};
-use agent::store::Condition;
 use ledger::snapshot::{Manifest, Object, Refused, Retention};
 use ledger::{History, Seq};
+use store::Condition;
 use tempfile::TempDir;
 use testkit::s3::{Asked, Fault};
 

@@ -18,8 +18,8 @@ use ledger::snapshot::ObjectKey;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::store::s3::failure::Failure;
-use crate::store::{Condition, Found, Kind, Listed, S3Location, Stat, Store, StoreError, Tag};
+use crate::s3::failure::Failure;
+use crate::{Condition, Found, Kind, Listed, S3Location, Stat, Store, StoreError, Tag};
 
 /// The user metadata of the original.
 const CHECKSUM: &str = "checksum";

@@ -8,9 +8,9 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
-use crate::store::Kind;
-use crate::store::s3::failure::Failure;
-use crate::store::s3::{CHECKSUM, Request};
+use crate::Kind;
+use crate::s3::failure::Failure;
+use crate::s3::{CHECKSUM, Request};
 
 /// As the original cuts. Ten thousand of them are 160 GB, sixteen times the largest LDB.
 const PART_BYTES: u64 = 16 << 20;

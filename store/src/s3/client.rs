@@ -19,9 +19,9 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
 
-use crate::store::Said;
-use crate::store::s3::failure::Failure;
-use crate::store::{Kind, S3Location};
+use crate::Said;
+use crate::s3::failure::Failure;
+use crate::{Kind, S3Location};
 
 /// Servers other than Amazon's mostly ignore it, but it is signed.
 const ANY_REGION: &str = "us-east-1";

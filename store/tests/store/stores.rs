@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use agent::store::{self, Location, Store};
 use ledger::snapshot::ObjectKey;
+use store::{Location, Store};
 use tempfile::TempDir;
 use testkit::s3::{Proxy, S3Server};
 

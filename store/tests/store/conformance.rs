@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use agent::store::{Condition, Kind, Store, now};
 use futures::future::join_all;
+use store::{Condition, Kind, Store, now};
 
 use crate::stores::{bucket, folder, key, open, server};
 

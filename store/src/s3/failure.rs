@@ -5,8 +5,8 @@ use std::error::Error;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use crate::store::Said;
-use crate::store::{Kind, StoreError};
+use crate::Said;
+use crate::{Kind, StoreError};
 
 /// Not yet said of which object.
 #[derive(Debug)]

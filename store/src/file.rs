@@ -11,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use ledger::snapshot::ObjectKey;
 
-use crate::store::clock::from_system;
-use crate::store::{Condition, Found, Kind, Listed, Stat, Store, StoreError, Tag};
+use crate::clock::from_system;
+use crate::{Condition, Found, Kind, Listed, Stat, Store, StoreError, Tag};
 
 /// Where files are written before they have their name; what lies there for longer than [`STALE`] is of a crash.
 const WORK: &str = ".work";

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use agent::store::{Condition, Kind, StoreError};
+use store::{Condition, Kind, StoreError};
 use testkit::s3::{ACCESS_KEY, Fault, Proxy, SECRET_KEY};
 
 use crate::stores::{behind_proxy, key, open, server};

@@ -1,0 +1,6 @@
+//! Stores, on a real S3 server and on folders, with faults at each step.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod conformance;
+mod stores;
+mod unreliable;
