@@ -1,22 +1,18 @@
 //! The LDB of this node: opening it, following its generations, running reads in views.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ledger::{FamilyName, LdbTable, TableSchema};
 
 use crate::connect::Keeper;
 use crate::ctl::{Ctl, Stand};
-use crate::layout::{CTL, CURRENT, LDB, generation_dir};
+use crate::place::Place;
 use crate::retry::{Next, Retry};
 use crate::session::Session;
 use crate::slot::Lent;
 use crate::stats::{Counters, Stats};
 use crate::{Error, Family, clock, process};
-
-/// A generation that cannot be opened is tried again after this long; reads go on from the one before.
-const TRY_AGAIN_MS: u64 = 10;
 
 /// The control data of this node. Send, Sync and cheap to clone; clones share the connections, one for each thread.
 #[derive(Clone)]
@@ -25,22 +21,10 @@ pub struct Ldb(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     /// In the process's list.
     id: u64,
-    place: Location,
-    /// The newest generation that was opened. No read goes back behind it.
-    answered: AtomicU64,
-    /// When the served generation could not be opened the last time.
-    refused_at_ms: AtomicU64,
+    place: Arc<Place>,
     /// Names of families, by their number.
     families: Mutex<Vec<FamilyName>>,
     pub(crate) counters: Counters,
-}
-
-/// Where the file is.
-enum Location {
-    /// The directory of an agent.
-    Agent { dir: PathBuf, ctl: Arc<Ctl> },
-    /// A file of the original, or a copy.
-    File(PathBuf),
 }
 
 impl Ldb {
@@ -51,15 +35,10 @@ impl Ldb {
     /// # Errors
     /// There is no LDB ([`Error::is_not_found`]), or it cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let dir = directory_of(path);
-        let place = locate(dir)?.ok_or_else(|| Error::NoLdb { path: path.to_owned() })?;
-        let id = process::enter(place.ctl(), &dir.join(CTL));
+        let place = Arc::new(Place::find(path.as_ref())?);
         let ldb = Self(Arc::new(Inner {
-            id,
+            id: process::enter(Arc::clone(&place)),
             place,
-            answered: AtomicU64::new(0),
-            refused_at_ms: AtomicU64::new(0),
             families: Mutex::default(),
             counters: Counters::default(),
         }));
@@ -105,7 +84,7 @@ impl Ldb {
     /// by themselves. 0 in a directory of the original.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.0.place.ctl().map_or(0, |ctl| ctl.generation())
+        self.0.place.generation()
     }
 
     /// What this process did with the LDB so far.
@@ -177,7 +156,7 @@ impl Ldb {
         lent: &Lent,
         read: &mut impl FnMut(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let ctl = self.0.place.ctl_ref();
+        let ctl = self.0.place.ctl();
         let generation = match ctl {
             Some(ctl) => {
                 ctl.check_reader()?;
@@ -221,8 +200,7 @@ impl Ldb {
         }
     }
 
-    /// Connects to the served generation. While that one cannot be opened, and no later one was, the connection to the
-    /// one before stays.
+    /// Connects to the served generation, if it can be opened and so far as no later one was.
     #[cold]
     fn open_generation(
         &self,
@@ -230,44 +208,29 @@ impl Ldb {
         session: &mut Option<Session>,
         generation: u64,
     ) -> Result<(), Error> {
-        let inner = &self.0;
-        let now = clock::coarse_ms();
-        let answered = inner.answered.load(Ordering::Acquire);
-        let before = session.as_ref().filter(|before| before.generation >= answered);
-        let refused = inner.refused_at_ms.load(Ordering::Relaxed);
-        if before.is_some() && now.saturating_sub(refused) < TRY_AGAIN_MS {
+        let Some(opened) = self.0.place.follow(session.as_ref(), generation)? else {
             return Ok(());
+        };
+        if session.is_some() {
+            self.0.counters.switched();
         }
-        match Session::open(&inner.place.file(generation), inner.place.keeper(), generation) {
-            Ok(opened) => {
-                if inner.answered.fetch_max(generation, Ordering::AcqRel) != 0 && session.is_some()
-                {
-                    inner.counters.switched();
-                }
-                lent.ended();
-                *session = Some(opened);
-                // A thread that reads no more would keep the old file on the disk. Our own slot is locked, and new.
-                for slot in process::slots(inner.id) {
-                    slot.disconnect_older(generation);
-                }
-                Ok(())
-            }
-            Err(_) if before.is_some() => {
-                inner.refused_at_ms.store(now, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(error) => Err(error),
+        lent.ended();
+        *session = Some(opened);
+        // A thread that reads no more would keep the old file on the disk. Our own slot is locked, and new.
+        for slot in process::slots(self.0.id) {
+            slot.disconnect_older(generation);
         }
+        Ok(())
     }
 
     /// Where the control page says that the LDB stands. None without one.
     pub(crate) fn stand(&self) -> Option<Stand> {
-        self.0.place.ctl_ref().map(Ctl::stand)
+        self.0.place.ctl().map(Ctl::stand)
     }
 
     /// The control page.
     pub(crate) fn ctl(&self) -> Option<&Ctl> {
-        self.0.place.ctl_ref()
+        self.0.place.ctl()
     }
 
     /// In the process's list.
@@ -300,82 +263,12 @@ impl Inner {
     ) -> Result<(), Error> {
         let stand = ctl.map_or_else(Stand::default, Ctl::stand);
         let now = clock::coarse_ms();
-        if session.shows(stand, now) {
+        if !lent.is_behind() && session.shows(stand, now) {
             return Ok(());
         }
         session.renew(stand, now)?;
         lent.began(now);
         Ok(())
-    }
-}
-
-impl Location {
-    fn ctl(&self) -> Option<Arc<Ctl>> {
-        match self {
-            Location::Agent { ctl, .. } => Some(Arc::clone(ctl)),
-            Location::File(_) => None,
-        }
-    }
-
-    fn ctl_ref(&self) -> Option<&Ctl> {
-        match self {
-            Location::Agent { ctl, .. } => Some(ctl),
-            Location::File(_) => None,
-        }
-    }
-
-    /// By the number, not through the symlink: the agent moves that one before it says so.
-    fn file(&self, generation: u64) -> PathBuf {
-        match self {
-            Location::Agent { dir, .. } => dir.join(generation_dir(generation)).join(LDB),
-            Location::File(file) => file.clone(),
-        }
-    }
-
-    fn keeper(&self) -> Keeper {
-        match self {
-            Location::Agent { .. } => Keeper::Agent,
-            Location::File(_) => Keeper::Original,
-        }
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Location::Agent { dir, .. } => dir,
-            Location::File(file) => file,
-        }
-    }
-}
-
-fn locate(dir: &Path) -> Result<Option<Location>, Error> {
-    let ctl = Ctl::open(&dir.join(CTL)).or_else(|error| match error {
-        // It is a file, so nothing can lie in it.
-        Error::Ctl { source, .. } if source.kind() == std::io::ErrorKind::NotADirectory => Ok(None),
-        other => Err(other),
-    })?;
-    let place = match ctl {
-        // An agent that starts here for the first time has a page before it has a generation.
-        Some(ctl) if ctl.generation() == 0 => None,
-        Some(ctl) => Some(Location::Agent { dir: dir.to_owned(), ctl: Arc::new(ctl) }),
-        // Or makes its page last.
-        None if dir.join(CURRENT).is_symlink() => None,
-        None if dir.is_dir() => Some(Location::File(dir.join(LDB))),
-        None => Some(Location::File(dir.to_owned())),
-    };
-    // Asked without opening the file: a process must not open and close one that it has open in SQLite.
-    Ok(place.filter(|place| match place {
-        Location::Agent { .. } => true,
-        Location::File(file) => file.exists(),
-    }))
-}
-
-/// The agent's directory, also when the original's path of the file in it is named: that one is a link to the generation
-/// that is served now, and would never lead to a later one.
-fn directory_of(path: &Path) -> &Path {
-    let is_agents = |dir: &Path| dir.join(CTL).exists() || dir.join(CURRENT).is_symlink();
-    match path.parent() {
-        Some(dir) if path.file_name().is_some_and(|name| name == LDB) && is_agents(dir) => dir,
-        Some(_) | None => path,
     }
 }
 

@@ -62,6 +62,7 @@ mod key;
 pub mod layout;
 mod ldb;
 pub mod meta;
+mod place;
 mod process;
 mod query;
 mod reads;

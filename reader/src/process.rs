@@ -1,18 +1,22 @@
 //! What there is once in a process: the list of open LDBs with the connections of all threads, and the *keeper*, a thread
-//! that ends views nobody uses and wakes those who wait for a commit. It sleeps while there is neither.
+//! that ends views nobody uses, closes connections to files that are served no more, and wakes those who wait for a commit.
+//! While there is no view and nobody waits, it looks about every few seconds.
 
 mod fork;
 mod keeper;
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::task::Waker;
 
 use nix::sys::eventfd::EventFd;
 
+#[cfg(test)]
+pub(crate) use crate::process::keeper::follow;
+
 use crate::Error;
-use crate::ctl::{Ctl, Stand};
+use crate::ctl::Stand;
+use crate::place::Place;
 use crate::slot::Slot;
 
 static PROCESS: Mutex<Process> = Mutex::new(Process { keeper: None, ldbs: Vec::new() });
@@ -36,9 +40,7 @@ struct Process {
 /// An open LDB.
 struct Known {
     id: u64,
-    /// None in a directory of the original.
-    ctl: Option<Arc<Ctl>>,
-    ctl_path: PathBuf,
+    place: Arc<Place>,
     slots: Vec<Weak<Slot>>,
     waiting: Vec<Waiting>,
 }
@@ -51,12 +53,12 @@ struct Waiting {
 }
 
 /// Enters an LDB. Its number is never used again.
-pub(crate) fn enter(ctl: Option<Arc<Ctl>>, ctl_path: &Path) -> u64 {
+pub(crate) fn enter(place: Arc<Place>) -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     fork::prepare_once();
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let (slots, waiting) = (Vec::new(), Vec::new());
-    process().ldbs.push(Known { id, ctl, ctl_path: ctl_path.to_owned(), slots, waiting });
+    process().ldbs.push(Known { id, place, slots, waiting });
     id
 }
 

@@ -1,11 +1,12 @@
 //! Which connections are kept, and which are let go; what happens when SQLite refuses for a moment.
 
 use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
 
 use ledger::Seq;
 
 use super::*;
-use crate::layout::word;
+use crate::layout::{CURRENT, LDB, generation_dir, word};
 use crate::testing::TestLdb;
 
 fn serve(test: &TestLdb, generation: u64, with_file: bool) {
@@ -88,6 +89,58 @@ fn a_thread_that_reads_no_more_does_not_keep_a_replaced_file() {
         });
     });
     assert_eq!(ldb.seq().unwrap().get(), 0);
+}
+
+#[test]
+fn a_process_that_reads_no_more_does_not_keep_a_replaced_file() {
+    let test = TestLdb::new().unwrap();
+    let ldb = Ldb::open(test.dir()).unwrap();
+    serve(&test, 2, false);
+    process::follow();
+    assert_eq!(open(&ldb), [1], "closed before another file has answered");
+    serve(&test, 3, true);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !open(&ldb).is_empty() {
+        assert!(Instant::now() < deadline, "{:?} are open", open(&ldb));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    ldb.seq().unwrap();
+    process::follow();
+    assert_eq!(open(&ldb), [3]);
+}
+
+#[test]
+fn a_view_of_ones_own_outlives_a_switch_that_others_follow() {
+    let test = TestLdb::new().unwrap();
+    test.table("billing", "limits", &[("id", ledger::ColumnType::Integer)], &["id"]).unwrap();
+    let ldb = Ldb::open(test.dir()).unwrap();
+    let billing = ldb.family("billing").unwrap();
+    let looked: Result<_, Error> = billing.view_for(Duration::from_secs(60), |view| {
+        serve(&test, 2, true);
+        std::thread::scope(|scope| scope.spawn(|| ldb.seq()).join().unwrap())?;
+        process::follow();
+        view.row("limits", &[1.into()])
+    });
+    assert!(looked.unwrap().is_none());
+    process::follow();
+    assert!(open(&ldb).is_empty(), "the view is over");
+}
+
+#[test]
+fn no_read_sees_an_older_state_than_a_read_within_the_one_before() {
+    let test = TestLdb::new().unwrap();
+    test.set_seq(Seq::new(1).unwrap()).unwrap();
+    let ldb = Ldb::open(test.dir()).unwrap();
+    let file = test.dir().join(generation_dir(1)).join(LDB);
+    let writer = rusqlite::Connection::open(file).unwrap();
+    for seq in 2..10_u64 {
+        ldb.seq().unwrap();
+        // The agent says so in a moment.
+        let sql = format!("UPDATE _ldb_seq SET seq = {seq}");
+        writer.execute(&sql, []).unwrap();
+        let within = ldb.read(|_| ldb.seq()).unwrap();
+        assert!(ldb.seq().unwrap() >= within);
+    }
 }
 
 #[test]

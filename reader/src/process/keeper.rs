@@ -1,4 +1,5 @@
-//! The thread that looks after views and waiters. One per process, whatever the number of LDBs and threads.
+//! The thread that looks after views, idle connections and waiters. One per process, whatever the number of LDBs and
+//! threads.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,7 +16,8 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use nix::sys::signal::SigSet;
 
 use crate::clock::coarse_ms;
-use crate::process::{ASLEEP, Process, process};
+use crate::ctl::Ctl;
+use crate::process::{ASLEEP, Known, Process, process};
 
 /// How often views are looked at while there are some, and the age at which one is ended.
 const TICK: Duration = Duration::from_millis(20);
@@ -24,6 +26,10 @@ const AGE_MS: u64 = 20;
 const LOOK: Duration = Duration::from_millis(10);
 /// An agent says every second that it lives, so no longer sleep while somebody waits tells anything new.
 const LONG: Duration = Duration::from_secs(1);
+/// How often connections are looked at. One that nobody reads through keeps its file on the disk, and the agent at work on
+/// it, after another file is served.
+const FOLLOW: Duration = Duration::from_secs(5);
+const FOLLOW_MS: u64 = 5_000;
 
 /// Starts it. It lives as long as the process.
 pub(super) fn start() -> io::Result<Arc<EventFd>> {
@@ -38,7 +44,12 @@ fn run(wake: &EventFd) {
     // Signals are the application's: its handlers should run on threads that it knows.
     SigSet::all().thread_block().ok();
     let mut watch = Watch::new();
+    let mut followed_ms = coarse_ms();
     loop {
+        if coarse_ms().saturating_sub(followed_ms) >= FOLLOW_MS {
+            follow();
+            followed_ms = coarse_ms();
+        }
         let round = look(&mut process(), &mut watch);
         round.wakers.into_iter().for_each(Waker::wake);
         let pause = round.pause;
@@ -57,6 +68,20 @@ fn run(wake: &EventFd) {
     }
 }
 
+/// Closes idle connections to files that are served no more, once the one that is served has answered. Files are opened
+/// here, so no lock is held but for moments.
+pub(crate) fn follow() {
+    let known = |known: &Known| (Arc::clone(&known.place), known.live());
+    let ldbs: Vec<_> = process().ldbs.iter().map(known).collect();
+    for (place, slots) in ldbs {
+        let generation = place.generation();
+        let behind = slots.iter().any(|slot| slot.is_older(generation));
+        if behind && place.answers(generation) {
+            slots.iter().for_each(|slot| slot.disconnect_older(generation));
+        }
+    }
+}
+
 struct Round {
     /// None: until somebody wakes the keeper.
     pause: Option<Duration>,
@@ -71,7 +96,11 @@ fn look(process: &mut Process, watch: &mut Watch) -> Round {
         |at_most| round.pause = Some(round.pause.map_or(at_most, |old| at_most.min(old)));
     watch.keep(|id| process.ldbs.iter().any(|known| known.id == id && !known.waiting.is_empty()));
     for known in &mut process.ldbs {
-        for slot in known.live() {
+        let (ctl, slots) = (known.place.ctl(), known.live());
+        if ctl.is_some() && !slots.is_empty() {
+            pause(FOLLOW);
+        }
+        for slot in slots {
             slot.end_view(now, AGE_MS);
             if slot.has_view() {
                 pause(TICK);
@@ -80,8 +109,8 @@ fn look(process: &mut Process, watch: &mut Watch) -> Round {
         if known.waiting.is_empty() {
             continue;
         }
-        let watched = known.ctl.is_some() && watch.add(known.id, &known.ctl_path);
-        let stand = known.ctl.as_ref().map(|ctl| ctl.stand());
+        let watched = ctl.is_some() && watch.add(known.id, &known.place.ctl_path());
+        let stand = ctl.map(Ctl::stand);
         // Without a control page they look for themselves.
         let news = |waiting: &mut super::Waiting| stand.is_none() || waiting.since != stand;
         round.wakers.extend(known.waiting.extract_if(.., news).map(|waiting| waiting.waker));
