@@ -9,19 +9,37 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::ldb::{Condition, Health};
 use crate::source::Kind;
 use crate::status::{State, Status};
 
+/// From a commit into memory to a disk that hangs.
+const APPLY_SECONDS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1., 5.];
+
 /// What is counted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     pub(crate) entries: Counter,
     pub(crate) skipped: Counter,
+    pub(crate) apply: Histogram,
     pub(crate) ldb_errors: Counter,
     fetch_errors: Family<FetchError, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            entries: Counter::default(),
+            skipped: Counter::default(),
+            apply: Histogram::new(APPLY_SECONDS),
+            ldb_errors: Counter::default(),
+            fetch_errors: Family::default(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,11 +60,14 @@ impl Metrics {
 
     /// Registers everything.
     pub(crate) fn register(&self, registry: &mut Registry, status: Status) {
-        let Self { entries, skipped, ldb_errors, fetch_errors } = self;
+        let Self { entries, skipped, apply, ldb_errors, fetch_errors } = self;
         let registry = registry.sub_registry_with_prefix("ctlstore_agent");
         registry.register("entries_applied", "Ledger entries applied", entries.clone());
         let help = "Ledger entries applied as empty because an administrator said so";
         registry.register("entries_skipped", help, skipped.clone());
+        let help =
+            "What the writer took for the entries of one look at the ledger, commits included";
+        registry.register_with_unit("apply", help, Unit::Seconds, apply.clone());
         registry.register("ldb_errors", "Failed writes to the LDB", ldb_errors.clone());
         let help = "Failed looks at the ledger, by kind";
         registry.register("fetch_errors", help, fetch_errors.clone());

@@ -154,8 +154,10 @@ fn next(writer: &mut Writer, batches: &mut Receiver<Batch>, told: &Told) -> Opti
         }
         let late = since.get_or_insert_with(Instant::now).elapsed() >= LATE;
         if late {
+            let started = Instant::now();
             let (result, applied) = counted(writer, &[], |writer| writer.settle_after(LATE));
-            told.applied(writer, &Turn { applied, skipped: 0, next: Ok(Next::More) });
+            let took = started.elapsed();
+            told.applied(writer, &Turn { applied, took, ..Turn::nothing() });
             // What fails now fails at the next plan too, and is told then.
             drop(result);
         }

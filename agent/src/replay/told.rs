@@ -51,6 +51,9 @@ impl Told {
     pub(crate) fn applied(&self, writer: &Writer, turn: &Turn) {
         self.metrics.entries.inc_by(turn.applied);
         self.metrics.skipped.inc_by(turn.skipped);
+        if turn.applied > 0 {
+            self.metrics.apply.observe(turn.took.as_secs_f64());
+        }
         if turn.next.is_err() {
             self.metrics.ldb_errors.inc();
         }

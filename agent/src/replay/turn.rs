@@ -1,5 +1,7 @@
 //! One turn of the loop, where blocking is allowed: apply what was decided.
 
+use std::time::{Duration, Instant};
+
 use ledger::{Position, Seq};
 
 use crate::ldb::{Ahead, Error, Outcome, Writer};
@@ -11,8 +13,17 @@ use crate::replay::stop::{Poison, Stop};
 pub(crate) struct Turn {
     pub(crate) applied: u64,
     pub(crate) skipped: u64,
+    /// What the writer took for it, commits included.
+    pub(crate) took: Duration,
     /// An error is the LDB's.
     pub(crate) next: Result<Next, Error>,
+}
+
+impl Turn {
+    /// Nothing to do, and more to come.
+    pub(crate) fn nothing() -> Self {
+        Self { applied: 0, skipped: 0, took: Duration::ZERO, next: Ok(Next::More) }
+    }
 }
 
 /// What comes next.
@@ -39,7 +50,7 @@ pub(crate) fn turn(writer: &mut Writer, plan: Option<&Plan>) -> Turn {
         }
         None => {
             let next = writer.roll_back_open().map(|()| Next::Idle);
-            Turn { applied: 0, skipped: 0, next: healed(writer, next) }
+            Turn { next: healed(writer, next), ..Turn::nothing() }
         }
     };
     writer.tidy();
@@ -48,7 +59,9 @@ pub(crate) fn turn(writer: &mut Writer, plan: Option<&Plan>) -> Turn {
 
 /// Applies a plan, of which `ahead` says what comes after it.
 pub(crate) fn apply(writer: &mut Writer, plan: &Plan, ahead: Ahead) -> Turn {
+    let started = Instant::now();
     let (next, applied) = counted(writer, &plan.steps, |writer| next(writer, plan, ahead));
+    let took = started.elapsed();
     let passed = up_to(&plan.steps, writer.standing().position);
     let skip = |step: &&Step| match &step.action {
         Action::Skip(reason) => {
@@ -58,7 +71,7 @@ pub(crate) fn apply(writer: &mut Writer, plan: &Plan, ahead: Ahead) -> Turn {
         Action::Begin | Action::Commit | Action::Run(_) => false,
     };
     let skipped = plan.steps.iter().take(passed).filter(skip).count();
-    Turn { applied, skipped: count(skipped), next }
+    Turn { applied, skipped: count(skipped), took, next }
 }
 
 /// Ends a run of plans that were applied with more in hand, when no more comes.
@@ -67,8 +80,9 @@ pub(crate) fn settle(writer: &mut Writer) -> Turn {
     let settled = |writer: &mut Writer| {
         writer.settle().map(|whole| if whole { Next::More } else { Next::Again(stood) })
     };
+    let started = Instant::now();
     let (next, applied) = counted(writer, &[], settled);
-    Turn { applied, skipped: 0, next }
+    Turn { applied, skipped: 0, took: started.elapsed(), next }
 }
 
 /// Does something that may commit; how many entries were committed. What waits for the end of its transaction counts when
