@@ -13,7 +13,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::Limits;
+use crate::limits::{Limits, WriterLimit};
 use crate::{DeletionPolicy, name, schema};
 
 /// What a team asks of a family.
@@ -57,6 +57,12 @@ pub struct CtlFamilySpec {
     /// Limits of the family's tables that have none of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table_defaults: Option<Limits>,
+    /// How many rows single writers may write. A writer's limit holds in all families, so one CtlFamily may set it; it wins
+    /// over a limit set over HTTP, and goes with this entry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["writer".to_owned()]))]
+    pub writer_limits: Vec<WriterLimit>,
 }
 
 /// Which namespaces may add tables.

@@ -22,7 +22,7 @@ pub use ctlfamily::{AllowedNamespaces, CtlFamily, CtlFamilySpec, CtlFamilyStatus
 pub use ctltable::{
     Column, ColumnType, CtlTable, CtlTableSpec, CtlTableStatus, FamilyRef, Propagation,
 };
-pub use limits::Limits;
+pub use limits::{Limits, WriterLimit};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

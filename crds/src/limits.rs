@@ -1,4 +1,4 @@
-//! How large a table may grow.
+//! How large a table may grow, and how much a writer may write.
 
 #![allow(
     unreachable_pub,
@@ -7,6 +7,7 @@
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::schema;
@@ -34,6 +35,18 @@ pub struct Limits {
     #[schemars(schema_with = "schema::size")]
     #[x_kube(validation = SIZE)]
     pub warn_size: Option<Quantity>,
+}
+
+/// How many rows a writer may write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WriterLimit {
+    /// The name under which the writer is registered, or will be.
+    #[schemars(length(min = 3, max = 50))]
+    pub writer: String,
+    /// Rows that it may write in a minute, upserts and deletes together. With 0 it may not write.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
+    pub rows_per_minute: i64,
 }
 
 /// The text is not an amount of bytes.

@@ -168,10 +168,15 @@ pub(crate) const OURS: [Bookkeeping; 5] = [
 ];
 
 /// What version 2 added: the executive's limits, and who began a history.
-pub(crate) const SECOND: [Bookkeeping; 3] = [
+pub(crate) const SECOND: [Bookkeeping; 4] = [
     Bookkeeping {
         name: "ctlstore_limit_owners",
         columns: &[("table_name", Name(64), KEY), ("owner_json", Text, NO)],
+        constraints: "",
+    },
+    Bookkeeping {
+        name: "ctlstore_rate_owners",
+        columns: &[("writer_name", Name(50), KEY), ("owner_json", Text, NO)],
         constraints: "",
     },
     Bookkeeping {

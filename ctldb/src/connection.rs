@@ -38,6 +38,9 @@ pub(crate) struct Outcome {
 #[async_trait]
 pub(crate) trait Backend: Send + Sync {
     async fn connect(&self) -> Result<Box<dyn Connection>, Fault>;
+
+    /// Connections that are open, and those of them that nobody uses.
+    fn connections(&self) -> (u32, u32);
 }
 
 /// A connection. Dropped, it is closed and its open transaction is void; only [`Connection::release`] gives it back.

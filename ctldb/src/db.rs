@@ -80,12 +80,13 @@ impl CtlDb {
     /// A connection from the pool. It may have broken while it lay there.
     pub(crate) async fn untested(&self) -> Result<Session, Error> {
         let backend = self.backend();
+        let _waits = self.queues().waiting.enter();
         let connection = backend.connect().await;
         let connection = connection.map_err(|fault| Error::statement("connect to ctldb", fault))?;
         Ok(Session::new(connection, backend, self.shared.options.clone()))
     }
 
-    fn backend(&self) -> Arc<dyn Backend> {
+    pub(crate) fn backend(&self) -> Arc<dyn Backend> {
         let place = self.shared.place.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&place.backend)
     }
@@ -95,6 +96,10 @@ impl CtlDb {
         let warm = self.shared.warm.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let here = warm.session.leads_to(&self.backend());
         (here && warm.since.elapsed() < WARM).then_some(warm.session)
+    }
+
+    pub(crate) fn keeps_one_warm(&self) -> bool {
+        self.shared.warm.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Keeps a connection for whoever writes next.

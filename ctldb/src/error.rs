@@ -179,6 +179,14 @@ pub enum Error {
         /// The object.
         owner: OwnerId,
     },
+    /// The limit of a writer is an object's, and is changed there and nowhere else.
+    #[error("the limit of writer {writer:?} is set by {owner}: change that object instead")]
+    LimitOwned {
+        /// The writer.
+        writer: WriterName,
+        /// The object.
+        owner: OwnerId,
+    },
     /// The table is a `CtlTable` object's, which says that its rows stay.
     #[error(
         "table {table} belongs to {owner}, whose deletionPolicy is Retain: change that object first"
@@ -344,6 +352,7 @@ impl Error {
                 | Error::Foreign { .. }
                 | Error::WriterExists(_)
                 | Error::OwnedByObject { .. }
+                | Error::LimitOwned { .. }
                 | Error::Retained { .. }
                 | Error::CookieConflict
                 | Error::SchemaMoved(_)

@@ -47,10 +47,13 @@ impl Session {
     ) -> Result<Vec<Outcome>, Error> {
         let mut steps = vec![Step::new(LOCK, [])];
         steps.extend_from_slice(reads);
-        let deadline = self.deadline();
+        let (asked, deadline) = (Instant::now(), self.deadline());
         loop {
             match self.try_lock(altered, &steps).await {
-                Ok(outcomes) => return Ok(outcomes),
+                Ok(outcomes) => {
+                    self.options().lock_waits.ended(asked.elapsed());
+                    return Ok(outcomes);
+                }
                 Err(error) => {
                     self.rollback().await;
                     let patient = Instant::now() < deadline && !self.in_doubt();

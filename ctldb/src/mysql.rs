@@ -110,6 +110,11 @@ impl Backend for MySql {
             Err(error) => Err(refused_to_connect(error)),
         }
     }
+
+    fn connections(&self) -> (u32, u32) {
+        let state = |pool: &MySqlPool| (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(0));
+        self.pool.get().map_or((0, 0), state)
+    }
 }
 
 impl MySql {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{CrashPoints, Limits};
+use crate::{CrashPoints, Limits, LockWaits};
 
 /// Settings of a [`CtlDb`](crate::CtlDb).
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Options {
     /// What writers and tables without limits of their own are held to. `None`: no limit holds, theirs neither, for those
     /// who write on nobody's behalf.
     pub limits: Option<Limits>,
+    /// Who is told how long the ledger lock was waited for.
+    pub lock_waits: LockWaits,
     /// For tests.
     pub crash: CrashPoints,
 }
@@ -37,6 +39,7 @@ impl Default for Options {
             clear_timeout: Duration::from_secs(5),
             patience: Duration::from_secs(20),
             limits: None,
+            lock_waits: LockWaits::default(),
             crash: CrashPoints::default(),
         }
     }

@@ -69,7 +69,9 @@ impl TableRecord {
                 table: self.schema.table().clone(),
                 owner: object.id.clone(),
             }),
-            (OwnerId::Executive, None) | (OwnerId::Object { .. }, _) => Ok(()),
+            (OwnerId::Executive, None) | (OwnerId::Object { .. } | OwnerId::Family { .. }, _) => {
+                Ok(())
+            }
         }
     }
 
@@ -82,7 +84,9 @@ impl TableRecord {
                 table: self.schema.table().clone(),
                 owner: object.id.clone(),
             }),
-            (OwnerId::Executive, None) | (OwnerId::Object { .. }, _) => Ok(()),
+            (OwnerId::Executive, None) | (OwnerId::Object { .. } | OwnerId::Family { .. }, _) => {
+                Ok(())
+            }
         }
     }
 }
@@ -93,6 +97,9 @@ impl fmt::Display for OwnerId {
             OwnerId::Executive => out.write_str("the executive"),
             OwnerId::Object { cluster, namespace, name } => {
                 write!(out, "CtlTable {namespace}/{name} of cluster {cluster}")
+            }
+            OwnerId::Family { cluster, name } => {
+                write!(out, "CtlFamily {name} of cluster {cluster}")
             }
         }
     }

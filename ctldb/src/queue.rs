@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::fault::cause;
 use crate::session::Session;
+use crate::watching::Waiting;
 use crate::{CtlDb, Error, Fault, Options};
 
 /// Connections that writers leave to others: to readers and to a change of a table.
@@ -17,6 +18,7 @@ const SCHEMA_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Queues {
     writers: Arc<Semaphore>,
     schema: Arc<Mutex<()>>,
+    pub(crate) waiting: Waiting,
 }
 
 /// The right to wait for a lock with a connection.
@@ -29,7 +31,8 @@ impl Queues {
     pub(crate) fn new(options: &Options) -> Self {
         let writers = options.max_connections.saturating_sub(FOR_OTHERS).max(1);
         let writers = usize::try_from(writers).unwrap_or(1);
-        Self { writers: Arc::new(Semaphore::new(writers)), schema: Arc::default() }
+        let (writers, waiting) = (Arc::new(Semaphore::new(writers)), Waiting::default());
+        Self { writers, schema: Arc::default(), waiting }
     }
 }
 
@@ -57,6 +60,7 @@ impl CtlDb {
 
     /// The right to hold a connection while waiting for the ledger lock.
     pub(crate) async fn writers_turn(&self, deadline: Instant) -> Result<Turn, Error> {
+        let _waits = self.queues().waiting.enter();
         let queue = Arc::clone(&self.queues().writers).acquire_owned();
         match tokio::time::timeout_at(deadline.into(), queue).await {
             Ok(Ok(permit)) => Ok(Turn::Writer { _permit: permit }),

@@ -1,13 +1,14 @@
 //! How many rows a writer may write in a while: the arithmetic of rates and windows, and the limits that single writers
-//! have, in `max_writer_rates`. As the original's, exact in window and rounding.
+//! have, in `max_writer_rates`. As the original's, exact in window and rounding. Who set a limit is beside it: what an
+//! object says wins over what was said over HTTP.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ledger::WriterName;
 
-use crate::connection::SqlValue;
+use crate::connection::{SqlRow, SqlValue};
 use crate::session::Session;
-use crate::{CtlDb, Error, Fence};
+use crate::{CtlDb, Error, Fence, OwnerId};
 
 /// A writer's rows in a period of time. Each upsert and each delete is a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,17 @@ pub struct RateLimit {
     pub rows: u64,
     /// In this time.
     pub period: Duration,
+}
+
+/// The limit of a writer, and who set it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriterLimit {
+    /// The writer. One that an object set a limit for may not be registered yet.
+    pub writer: WriterName,
+    /// What it may write in a minute.
+    pub limit: RateLimit,
+    /// Who says so.
+    pub set_by: OwnerId,
 }
 
 impl Default for RateLimit {
@@ -75,37 +87,35 @@ fn nanos(number: u128) -> Duration {
 }
 
 impl CtlDb {
-    /// The writers that have a limit of their own, by name, with what they may write in a minute.
+    /// The writers that have a limit of their own, by name.
     ///
     /// # Errors
     /// ctldb is away or not migrated.
-    pub async fn writer_limits(&self) -> Result<Vec<(WriterName, RateLimit)>, Error> {
-        const SQL: &str =
-            "SELECT writer_name, max_rows_per_minute FROM max_writer_rates ORDER BY writer_name";
-        let rows = self.session().await?.query(LIST, SQL, &[]).await?;
-        let read = |row: &crate::connection::SqlRow| {
-            let writer = WriterName::parse(row.text(0)?)
-                .map_err(|error| Error::Corrupt { what: error.to_string() })?;
-            Ok((writer, RateLimit { rows: per_minute(row.int(1)?), period: MINUTE }))
-        };
-        rows.iter().map(read).collect()
+    pub async fn writer_limits(&self) -> Result<Vec<WriterLimit>, Error> {
+        let sql = select("ORDER BY r.writer_name");
+        let rows = self.session().await?.query(LIST, &sql, &[]).await?;
+        rows.iter().map(writer_limit).collect()
     }
 
-    /// Sets the limit of a writer, or removes it. Says whether there was one before.
+    /// Sets the limit of a writer, or removes it. Says whether there was one before. An object may do so before the writer
+    /// is registered, so that it never writes without.
     ///
     /// # Errors
-    /// ctldb is away or not migrated, there is no such writer, or the period is zero.
+    /// ctldb is away or not migrated, the executive asks and there is no such writer, the limit is another object's, the
+    /// period is zero, or the fence no longer holds.
     pub async fn set_writer_limit(
         &self,
         writer: &WriterName,
         limit: Option<RateLimit>,
+        by: &OwnerId,
+        fence: Fence,
     ) -> Result<bool, Error> {
         if limit.is_some_and(|limit| limit.period.is_zero()) {
             return Err(Error::PeriodZero);
         }
         let mut session = self.write_session().await?;
-        session.begin_locked(Fence::Open).await?;
-        let result = session.set_rate(writer, limit).await;
+        session.begin_locked(fence).await?;
+        let result = session.set_rate(writer, limit, by).await;
         session.end(SET, result).await
     }
 }
@@ -115,19 +125,53 @@ impl Session {
         &mut self,
         writer: &WriterName,
         limit: Option<RateLimit>,
+        by: &OwnerId,
     ) -> Result<bool, Error> {
         let name = || SqlValue::from(writer.as_str());
-        self.known_writer(writer).await?;
-        let sql = "DELETE FROM max_writer_rates WHERE writer_name = ?";
-        let had = self.execute(SET, sql, &[name()]).await? > 0;
+        if *by == OwnerId::Executive {
+            self.known_writer(writer).await?;
+        }
+        let before = self.query(SET, &select("WHERE r.writer_name = ?"), &[name()]).await?;
+        let before = before.first().map(writer_limit).transpose()?;
+        if let Some(WriterLimit { set_by, .. }) = &before
+            && *set_by != OwnerId::Executive
+            && set_by != by
+        {
+            return Err(Error::LimitOwned { writer: writer.clone(), owner: set_by.clone() });
+        }
+        for table in ["max_writer_rates", "ctlstore_rate_owners"] {
+            let sql = format!("DELETE FROM {table} WHERE writer_name = ?");
+            self.execute(SET, &sql, &[name()]).await?;
+        }
         if let Some(limit) = limit {
             let rows = i64::try_from(limit.over(MINUTE).rows).unwrap_or(i64::MAX);
             let sql =
                 "INSERT INTO max_writer_rates (writer_name, max_rows_per_minute) VALUES (?, ?)";
             self.execute(SET, sql, &[name(), rows.into()]).await?;
+            let owner = serde_json::to_string(by)
+                .map_err(|error| Error::Corrupt { what: error.to_string() })?;
+            let sql = "INSERT INTO ctlstore_rate_owners (writer_name, owner_json) VALUES (?, ?)";
+            self.execute(SET, sql, &[name(), owner.into()]).await?;
         }
-        Ok(had)
+        Ok(before.is_some())
     }
+}
+
+/// As [`writer_limit`] reads it.
+fn select(rest: &str) -> String {
+    format!(
+        "SELECT r.writer_name, r.max_rows_per_minute, o.owner_json FROM max_writer_rates r LEFT JOIN ctlstore_rate_owners o ON o.writer_name = r.writer_name {rest}"
+    )
+}
+
+fn writer_limit(row: &SqlRow) -> Result<WriterLimit, Error> {
+    let corrupt = |what: String| Error::Corrupt { what };
+    let writer = WriterName::parse(row.text(0)?).map_err(|error| corrupt(error.to_string()))?;
+    let limit = RateLimit { rows: per_minute(row.int(1)?), period: MINUTE };
+    // The original's rows have no owner: they came over HTTP.
+    let owner = row.optional(2, SqlRow::text)?.map(serde_json::from_str).transpose();
+    let owner = owner.map_err(|error| corrupt(format!("the owner of a limit: {error}")))?;
+    Ok(WriterLimit { writer, limit, set_by: owner.unwrap_or(OwnerId::Executive) })
 }
 
 /// A limit as it stands in `max_writer_rates`. The original could write negative ones, which let nothing pass.

@@ -29,7 +29,7 @@ pub struct Owner {
     pub deletion: Deletion,
 }
 
-/// Who may own a table.
+/// Who may own a table, or have set a limit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum OwnerId {
     /// It was made over HTTP.
@@ -40,6 +40,13 @@ pub enum OwnerId {
         cluster: String,
         /// The object's namespace.
         namespace: String,
+        /// The object's name.
+        name: String,
+    },
+    /// A `CtlFamily` object: it sets limits of writers and owns no table.
+    Family {
+        /// The cluster's name.
+        cluster: String,
         /// The object's name.
         name: String,
     },

@@ -27,6 +27,8 @@ pub(crate) struct Sqlite {
 struct Shared {
     path: PathBuf,
     connect_timeout: Duration,
+    /// How many connections there may be.
+    places: usize,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<rusqlite::Connection>>,
     writer: Arc<Turn<()>>,
@@ -46,12 +48,13 @@ struct SqliteConnection {
 
 impl Sqlite {
     pub(crate) fn new(path: PathBuf, options: &Options) -> Self {
-        let permits = usize::try_from(options.max_connections).unwrap_or(1).max(1);
+        let places = usize::try_from(options.max_connections).unwrap_or(1).max(1);
         Self {
             shared: Arc::new(Shared {
                 path,
                 connect_timeout: options.connect_timeout,
-                permits: Arc::new(Semaphore::new(permits)),
+                places,
+                permits: Arc::new(Semaphore::new(places)),
                 idle: Mutex::default(),
                 writer: Arc::default(),
                 schema: Arc::default(),
@@ -85,6 +88,14 @@ impl Backend for Sqlite {
         };
         let raw = Some(raw);
         Ok(Box::new(SqliteConnection { shared, raw, writing: None, schema: None, _permit: permit }))
+    }
+
+    fn connections(&self) -> (u32, u32) {
+        let Shared { permits, idle, places, .. } = &*self.shared;
+        let idle = idle.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let used = places.saturating_sub(permits.available_permits());
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        (count(used.saturating_add(idle)), count(idle))
     }
 }
 

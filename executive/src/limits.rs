@@ -1,4 +1,5 @@
-//! Limits over HTTP: `/limits/tables` and `/limits/writers`. A limit that a `CtlTable` object set is changed there.
+//! Limits over HTTP: `/limits/tables` and `/limits/writers`. A limit that an object
+//! set, a `CtlTable` or a `CtlFamily`, is changed there.
 
 pub(crate) mod decode;
 mod json;
@@ -108,7 +109,10 @@ pub(crate) async fn set_writer(
     let writer = WriterName::parse(&writer)?;
     let limit = rate_limit(&body::read(body, &ticket).await?)?;
     let (db, of) = (app.db.clone(), writer.clone());
-    app.carry_out(&ticket, async move { db.set_writer_limit(&of, Some(limit)).await }).await??;
+    let set = async move {
+        db.set_writer_limit(&of, Some(limit), &OwnerId::Executive, Fence::Open).await
+    };
+    app.carry_out(&ticket, set).await??;
     audit::set(&caller.admin(), "set writer limit", &writer);
     Ok(StatusCode::OK)
 }
@@ -122,7 +126,9 @@ pub(crate) async fn delete_writer(
 ) -> Result<StatusCode, Error> {
     let writer = WriterName::parse(&writer)?;
     let (db, of) = (app.db.clone(), writer.clone());
-    if !app.carry_out(&ticket, async move { db.set_writer_limit(&of, None).await }).await?? {
+    let delete =
+        async move { db.set_writer_limit(&of, None, &OwnerId::Executive, Fence::Open).await };
+    if !app.carry_out(&ticket, delete).await?? {
         let text = format!("could not find writer limit for {}", writer.as_str());
         return Err(Error::new(Code::LimitNotFound, text));
     }

@@ -5,11 +5,12 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-use ctldb::{SizeLimit, TableSize};
-use prometheus_client::encoding::EncodeLabelSet;
+use ctldb::{CtlDb, LockWaits, SizeLimit, TableSize};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -49,6 +50,10 @@ const COMMIT_SECONDS: [f64; 12] =
 
 type Latency = Family<Route, Histogram, fn() -> Histogram>;
 
+/// The connections to ctldb, as they are when somebody asks.
+#[derive(Debug)]
+pub(crate) struct Connections(pub(crate) CtlDb);
+
 /// The executive's metrics.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -60,6 +65,7 @@ pub(crate) struct Metrics {
     values: Counter,
     ignored: Counter,
     commit: Histogram,
+    lock_wait: Histogram,
     sizes: Family<Table, Gauge>,
     warned: Family<Table, Gauge>,
     /// Requests being handled.
@@ -88,6 +94,7 @@ impl Metrics {
             values: Counter::default(),
             ignored: Counter::default(),
             commit: Histogram::new(COMMIT_SECONDS),
+            lock_wait: Histogram::new(COMMIT_SECONDS),
             sizes: Family::default(),
             warned: Family::default(),
             behind: Gauge::default(),
@@ -118,6 +125,8 @@ impl Metrics {
         let commit =
             "Time in ctldb for a batch that was committed, the wait for the ledger lock included";
         all.register_with_unit("commit_duration", commit, Unit::Seconds, self.commit.clone());
+        let wait = "Time until a transaction had the ledger lock, with what it read at once";
+        all.register_with_unit("lock_wait", wait, Unit::Seconds, self.lock_wait.clone());
         let size = "Size of a table when it was last measured, rows and indexes";
         all.register_with_unit("table_size", size, Unit::Bytes, self.sizes.clone());
         let warned = "1 when a table is larger than its warning size";
@@ -177,6 +186,12 @@ impl Metrics {
         self.commit.observe(time.as_secs_f64());
     }
 
+    /// Who is to be told by ctldb how long the ledger lock was waited for.
+    pub(crate) fn lock_waits(&self) -> LockWaits {
+        let wait = self.lock_wait.clone();
+        LockWaits::told_to(move |waited| wait.observe(waited.as_secs_f64()))
+    }
+
     /// Tables were measured. Those that are gone are shown no longer.
     pub(crate) fn sizes(&self, sizes: &[TableSize], default: SizeLimit) {
         self.sizes.clear();
@@ -194,6 +209,23 @@ impl Metrics {
     /// The ledger reaches up to this sequence.
     pub(crate) fn reached(&self, seq: ledger::Seq) {
         self.seq.inner().fetch_max(seq.get(), std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl Collector for Connections {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let ctldb::Connections { open, idle, waiting } = self.0.connections();
+        let waits = "Calls that wait for a connection to ctldb, or for their turn to write";
+        let gauges = [
+            ("ctldb_connections_open", "Connections to ctldb, in use or not", open),
+            ("ctldb_connections_idle", "Connections to ctldb that are not in use", idle),
+            ("ctldb_connections_waiting", waits, waiting),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(i64::from(value));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
     }
 }
 

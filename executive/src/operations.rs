@@ -147,10 +147,10 @@ fn limiting() -> Vec<Operation> {
         Operation::new(POST, WRITER, limits::set_writer)
             .called("setWriterLimit", "Sets how many rows a writer may write in a while.")
             .takes(Content::Json(schemas::rate_limit))
-            .refuses(&[Code::WriterNotFound]),
+            .refuses(&[Code::WriterNotFound, Code::LimitOwned]),
         Operation::new(DELETE, WRITER, limits::delete_writer)
             .called("deleteWriterLimit", "Takes away the limit that a writer has of its own.")
-            .refuses(&[Code::LimitNotFound]),
+            .refuses(&[Code::LimitNotFound, Code::LimitOwned]),
     ]
 }
 

@@ -23,7 +23,7 @@ use crate::catalog::Catalog;
 use crate::files::{self, Watched};
 use crate::health;
 use crate::hold::Hold;
-use crate::metrics::Metrics;
+use crate::metrics::{Connections, Metrics};
 use crate::openapi;
 use crate::operations::operations;
 use crate::routes::routes;
@@ -92,12 +92,15 @@ pub async fn run(
 }
 
 fn app(config: &Config, readiness: Readiness, openapi: String) -> anyhow::Result<(App, Registry)> {
-    let (metrics, registry) = Metrics::new();
+    let (metrics, mut registry) = Metrics::new();
     let admins = admins(&config.admin)?;
     metrics.open_admin.set(matches!(admins, Admins::Open).into());
-    let options = Options { limits: Some(config.limits), ..Options::default() };
+    let (limits, lock_waits) = (Some(config.limits), metrics.lock_waits());
+    let options = Options { limits, lock_waits, ..Options::default() };
+    let db = CtlDb::open_with(config.ctldb.clone(), options).context("open ctldb")?;
+    registry.register_collector(Box::new(Connections(db.clone())));
     let app = App::new(Parts {
-        db: CtlDb::open_with(config.ctldb.clone(), options).context("open ctldb")?,
+        db,
         admins,
         catalog: Catalog::default(),
         known: Known::default(),

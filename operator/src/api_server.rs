@@ -104,10 +104,15 @@ impl Objects for ApiServer {
         gone_is_done(patched.await)
     }
 
-    async fn table_exists(&self, namespace: &str, name: &str) -> Result<bool, ObjectsError> {
+    async fn exists(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<bool, ObjectsError> {
         let object = ObjectId {
-            kind: Kind::Table,
-            namespace: Some(namespace.to_owned()),
+            kind,
+            namespace: namespace.map(str::to_owned),
             name: name.to_owned(),
             uid: String::new(),
         };

@@ -44,4 +44,9 @@ impl Context {
             name: name.to_owned(),
         }
     }
+
+    /// A family's object as one who sets limits of writers.
+    pub(crate) fn family_owner(&self, name: &str) -> OwnerId {
+        OwnerId::Family { cluster: self.cluster.clone(), name: name.to_owned() }
+    }
 }

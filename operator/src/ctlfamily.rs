@@ -37,7 +37,7 @@ pub(crate) enum Error {
     Protect(#[source] ObjectsError),
     #[error("cannot see the family in the database")]
     Gather(#[source] DatabaseError),
-    #[error("cannot create the family in the database")]
+    #[error("cannot make the family as declared in the database")]
     Apply(#[source] DatabaseError),
     #[error("cannot delete the family in the database")]
     CleanUp(#[source] DatabaseError),
@@ -116,14 +116,17 @@ async fn program(
     object: &ObjectId,
     context: &Context,
 ) -> Result<Applied, Halt> {
-    let name = accept(declared)?;
+    let accepted = accept(declared)?;
     let protect = declared.family.spec.deletion_policy == DeletionPolicy::Delete;
     if is_protected(&declared.family) != protect {
         context.objects.set_protected(object, protect).await.map_err(Error::Protect)?;
     }
-    let seen = gather::database(&name, &context.database).await.map_err(Error::Gather)?;
-    let applied = apply::apply(plan::plan(name, seen), &context.database).await;
-    Ok(applied.map_err(Error::Apply)?)
+    let seen = gather::database(&accepted.name, &context.database).await.map_err(Error::Gather)?;
+    let me = context.family_owner(&declared.family.name_any());
+    let plan = plan::plan(accepted, &me, &seen);
+    let applied = apply::apply(plan, &me, &context.database).await.map_err(Error::Apply)?;
+    plan::refused(&applied.taken)?;
+    Ok(applied)
 }
 
 /// The object is being deleted and holds our finalizer. Validates nothing; what is gone already is done.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ledger::Seq;
+use ledger::{LdbTable, Seq};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -51,6 +51,12 @@ struct ByKindName {
     kind: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByTable {
+    family: String,
+    table: String,
+}
+
 /// The metrics; clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
@@ -61,6 +67,7 @@ pub(crate) struct Metrics {
     database: Gauge,
     leader: Gauge,
     seq: Gauge,
+    warned: Family<ByTable, Gauge>,
 }
 
 impl Metrics {
@@ -75,8 +82,9 @@ impl Metrics {
             database: Gauge::default(),
             leader: Gauge::default(),
             seq: Gauge::default(),
+            warned: Family::default(),
         };
-        let Self { reconciles, durations, undecodable, events_lost, database, leader, seq } =
+        let Self { reconciles, durations, undecodable, events_lost, database, leader, seq, warned } =
             &metrics;
         registry.register(
             "ctlstore_reconcile",
@@ -109,6 +117,11 @@ impl Metrics {
             "The last ledger sequence of a schema change made here",
             seq.clone(),
         );
+        registry.register(
+            "ctlstore_table_size_warning",
+            "1 when a table is larger than its warning size, as last measured",
+            warned.clone(),
+        );
         metrics
     }
 
@@ -132,6 +145,15 @@ impl Metrics {
 
     pub(crate) fn leader(&self, leading: bool) {
         self.leader.set(i64::from(leading));
+    }
+
+    /// Tables were measured, and these are too large or not. Those that are gone are shown no longer.
+    pub(crate) fn sizes(&self, sizes: impl Iterator<Item = (LdbTable, bool)>) {
+        self.warned.clear();
+        for (table, warned) in sizes {
+            let (family, table) = (table.family().to_string(), table.table().to_string());
+            self.warned.get_or_create(&ByTable { family, table }).set(i64::from(warned));
+        }
     }
 
     pub(crate) fn schema_changed(&self, seq: Seq) {

@@ -115,7 +115,12 @@ pub(crate) trait Objects: Send + Sync {
     async fn set_protected(&self, object: &ObjectId, protected: bool) -> Result<(), ObjectsError>;
 
     /// Is an object of this namespace and name there, whatever its uid? Asked past any cache.
-    async fn table_exists(&self, namespace: &str, name: &str) -> Result<bool, ObjectsError>;
+    async fn exists(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<bool, ObjectsError>;
 
     /// Tells news about the object. Best effort: it fails in silence.
     async fn tell(&self, object: &ObjectId, news: &News);

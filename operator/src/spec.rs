@@ -41,6 +41,7 @@ const KEY_EXISTS: &str = "keyColumns must name columns of the table";
 const KEY_TYPES: &str = "a key column must be of type String, Integer or ByteString";
 const KEY_ONCE: &str = "keyColumns names a column twice";
 const COLUMN_TWICE: &str = "a column of this name is there already";
+const WRITER_TWICE: &str = "a limit of this writer is there already";
 const FAMILY_NAME_KEPT: &str = "name can be neither added nor dropped, create a new family instead";
 const FAMILY_NAME_FIXED: &str = "name cannot be changed, create a new family instead";
 const TABLE_NAME_KEPT: &str = "name can be neither added nor dropped, create a new table instead";
@@ -53,8 +54,13 @@ const NOT_RETYPED: &str = "the type of a column cannot be changed, add a new col
 /// What a family breaks by itself.
 pub(crate) fn family(object: &CtlFamily) -> Vec<Violation> {
     let mut rules = Rules::default();
-    let CtlFamilySpec { name, allowed_namespaces, deletion_policy: _, table_defaults } =
-        &object.spec;
+    let CtlFamilySpec {
+        name,
+        allowed_namespaces,
+        deletion_policy: _,
+        table_defaults,
+        writer_limits,
+    } = &object.spec;
     let object_name = object.metadata.name.as_deref().unwrap_or_default();
     rules.hold(is_object_name(object_name, 30), "", FAMILY_OBJECT);
     if let Some(name) = name {
@@ -64,6 +70,10 @@ pub(crate) fn family(object: &CtlFamily) -> Vec<Violation> {
     let selector = allowed_namespaces.selector.is_some();
     rules.hold(selects == selector, "spec.allowedNamespaces", SELECTOR);
     rules.limits(table_defaults.as_ref(), "spec.tableDefaults");
+    for (index, limit) in writer_limits.iter().enumerate() {
+        let twice = writer_limits[..index].iter().any(|other| other.writer == limit.writer);
+        rules.hold(!twice, &format!("spec.writerLimits[{index}]"), WRITER_TWICE);
+    }
     rules.0
 }
 

@@ -108,10 +108,15 @@ impl Wakes {
 
     /// The database is back, or is another one: everything.
     pub(crate) async fn everything(&self) {
-        for family in self.cache.families.state() {
-            self.family(&family).await;
-        }
+        self.families(&self.cache.families.state()).await;
         self.tables(&self.cache.tables.state()).await;
+    }
+
+    /// These families.
+    pub(crate) async fn families(&self, families: &[Arc<CtlFamily>]) {
+        for family in families {
+            self.family(family).await;
+        }
     }
 
     /// These tables.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use ctldb::{
-    Batch, CtlDb, Error, Fence, Limits, Options, OwnerId, RateLimit, SizeLimit, TableMutation,
+    Batch, Credentials, CtlDb, Error, Fence, Limits, Options, OwnerId, RateLimit, Secret,
+    SizeLimit, TableMutation, WriterLimit,
 };
 use ledger::{TableSchema, Value, WriterName};
 
@@ -17,6 +18,7 @@ use crate::shape::{batch, credentials, delete, item, shop, table};
 on_both!(
     rows_are_counted_for_all_processes_together,
     a_limit_of_its_own_takes_the_place_of_the_default,
+    a_writers_limit_is_the_objects_that_set_it,
     a_repetition_is_no_more_rows,
     a_full_table_takes_deletes_only,
     tables_are_measured,
@@ -65,23 +67,70 @@ async fn a_limit_of_its_own_takes_the_place_of_the_default(place: &Place) -> Res
     ctldb.mutate(&batch(rows(&items, 5))).await?;
     // Counted in the same window: 1,440 a day is one a minute.
     let own = RateLimit { rows: 1440, period: DAY };
-    assert!(!ctldb.set_writer_limit(&writer, Some(own)).await?);
+    let set = async |writer: &WriterName, limit| {
+        ctldb.set_writer_limit(writer, limit, &OwnerId::Executive, Fence::Open).await
+    };
+    assert!(!set(&writer, Some(own)).await?);
     ctldb.mutate(&batch(rows(&items, 1435))).await?;
     ctldb.mutate(&batch(rows(&items, 1))).await.unwrap_err();
     let minute = RateLimit { rows: 1, period: Duration::from_secs(60) };
-    assert_eq!(ctldb.writer_limits().await?, [(writer.clone(), minute)]);
-    assert!(ctldb.set_writer_limit(&writer, Some(RateLimit { rows: 2, ..minute })).await?);
+    let set_by = OwnerId::Executive;
+    let listed = WriterLimit { writer: writer.clone(), limit: minute, set_by };
+    assert_eq!(ctldb.writer_limits().await?, [listed]);
+    assert!(set(&writer, Some(RateLimit { rows: 2, ..minute })).await?);
     ctldb.mutate(&batch(rows(&items, 1))).await?;
-    assert!(ctldb.set_writer_limit(&writer, None).await?);
-    assert!(!ctldb.set_writer_limit(&writer, None).await?);
+    assert!(set(&writer, None).await?);
+    assert!(!set(&writer, None).await?);
     ctldb.mutate(&batch(rows(&items, 1))).await.unwrap_err();
 
     let nobody = WriterName::parse("nobody")?;
-    let error = ctldb.set_writer_limit(&nobody, Some(own)).await.unwrap_err();
+    let error = set(&nobody, Some(own)).await.unwrap_err();
     assert!(matches!(error, Error::WriterUnknown(_)), "{error:?}");
     let never = RateLimit { rows: 1, period: Duration::ZERO };
-    let error = ctldb.set_writer_limit(&writer, Some(never)).await.unwrap_err();
+    let error = set(&writer, Some(never)).await.unwrap_err();
     assert!(matches!(error, Error::PeriodZero), "{error:?}");
+    Ok(())
+}
+
+async fn a_writers_limit_is_the_objects_that_set_it(place: &Place) -> Result<()> {
+    let items = shop(&place.migrated().await?).await?;
+    let ctldb = limited(place, 5)?;
+    let writer = credentials().writer;
+    let family = |name: &str| OwnerId::Family { cluster: "home".to_owned(), name: name.to_owned() };
+    let set = async |rows: Option<u64>, by: &OwnerId| {
+        let limit = rows.map(|rows| RateLimit { rows, period: Duration::from_secs(60) });
+        ctldb.set_writer_limit(&writer, limit, by, Fence::Open).await
+    };
+    let listed = async || anyhow::Ok(ctldb.writer_limits().await?.pop());
+    set(Some(1), &OwnerId::Executive).await?;
+    // What was said over HTTP gives way, and nobody else does.
+    assert!(set(Some(2), &family("shop")).await?);
+    for other in [OwnerId::Executive, family("edge")] {
+        for rows in [Some(9), None] {
+            let error = set(rows, &other).await.unwrap_err();
+            assert!(error.is_conflict(), "{error:?}");
+            let words = "is set by CtlFamily shop of cluster home: change that object instead";
+            assert!(error.to_string().ends_with(words), "{error}");
+        }
+    }
+    let found = listed().await?.unwrap();
+    assert_eq!((found.limit.rows, found.set_by), (2, family("shop")));
+    assert!(set(None, &family("shop")).await?);
+    assert_eq!(listed().await?, None);
+    assert!(!set(Some(3), &family("edge")).await?);
+    // As the original wrote them: without saying who.
+    place.sql("DELETE FROM ctlstore_rate_owners").await?;
+    assert_eq!(listed().await?.unwrap().set_by, OwnerId::Executive);
+
+    // It holds from a writer's first batch on.
+    let (early, secret) = (WriterName::parse("early")?, Secret::from("secret of the early one"));
+    let none = RateLimit { rows: 0, period: Duration::from_secs(60) };
+    ctldb.set_writer_limit(&early, Some(none), &family("shop"), Fence::Open).await?;
+    ctldb.register_writer(&early, &secret).await?;
+    let credentials = Credentials { writer: early, secret };
+    let first = Batch { credentials, ..batch(rows(&items, 1)) };
+    let error = ctldb.mutate(&first).await.unwrap_err();
+    assert!(matches!(error, Error::RateLimited { .. }), "{error:?}");
     Ok(())
 }
 

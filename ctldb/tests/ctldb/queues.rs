@@ -1,11 +1,11 @@
 //! Waiting for locks: who waits does not keep others from what needs no lock, and what was held is free again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use ctldb::{CtlDb, Error, Migrated};
-use ledger::{ColumnType, CtlDbUrl};
+use anyhow::{Context, Result, ensure};
+use ctldb::{Connections, CtlDb, Error, Fence, LockWaits, Migrated, Options};
+use ledger::{ColumnType, CtlDbUrl, FamilyName};
 use sqlx::{Connection as _, Executor as _};
 use testkit::mariadb::MariaDb;
 use tokio::task::JoinSet;
@@ -15,7 +15,7 @@ use crate::place::Place;
 use crate::replay::consistent;
 use crate::shape::{add, batch, change, column, create, item, schema, shop, table};
 
-on_both!(writers_who_wait_leave_connections_to_readers);
+on_both!(writers_who_wait_leave_connections_to_readers, who_waits_can_be_seen);
 
 /// Holds what a writer of another process would hold, for so long.
 async fn hold_the_ledger(place: &Place, time: Duration) -> Result<tokio::task::JoinHandle<()>> {
@@ -53,6 +53,45 @@ async fn writers_who_wait_leave_connections_to_readers(place: &Place) -> Result<
     let waited = start.elapsed();
     assert!(waited < Duration::from_secs(15), "{waited:?}");
     consistent(place, &ctldb).await
+}
+
+async fn who_waits_can_be_seen(place: &Place) -> Result<()> {
+    place.migrated().await?;
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&waits);
+    let lock_waits = LockWaits::told_to(move |waited| told.lock().unwrap().push(waited));
+    // With four connections one writer at a time holds one; the others queue without.
+    let options = Options { max_connections: 4, lock_waits, ..Options::default() };
+    let ctldb = CtlDb::open_with(place.url()?, options)?;
+    let none = Connections { open: 0, idle: 0, waiting: 0 };
+    assert_eq!(ctldb.connections(), none);
+    let holder = place.hold_the_ledger().await?;
+    let mut writers = JoinSet::new();
+    for name in ["one", "two", "three"] {
+        let (ctldb, name) = (ctldb.clone(), FamilyName::parse(name)?);
+        writers.spawn(async move { ctldb.create_family(&name, Fence::Open).await });
+    }
+    testkit::eventually(Duration::from_secs(10), async || {
+        let Connections { open, idle, waiting } = ctldb.connections();
+        ensure!((open - idle, waiting) == (1, 2), "{:?}", ctldb.connections());
+        Ok(())
+    })
+    .await?;
+    let held = Duration::from_millis(200);
+    tokio::time::sleep(held).await;
+    assert!(waits.lock().unwrap().is_empty(), "nobody has the lock yet");
+    holder.release().await?;
+    while let Some(written) = writers.join_next().await {
+        written??;
+    }
+    let waits = waits.lock().unwrap().clone();
+    assert!(waits.len() == 3 && waits.iter().max() >= Some(&held), "{waits:?}");
+    testkit::eventually(Duration::from_secs(10), async || {
+        let Connections { open, idle, waiting } = ctldb.connections();
+        ensure!(open == idle && open >= 1 && waiting == 0, "{:?}", ctldb.connections());
+        Ok(())
+    })
+    .await
 }
 
 /// A long ALTER elsewhere: starts go on, and so does all but the change of tables.

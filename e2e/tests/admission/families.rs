@@ -74,6 +74,39 @@ const FAMILIES: &[Case] = &[
         |f| f["spec"]["tableDefaults"] = json!({ "warnSize": "1e3" }),
         Some("a size is a positive number of bytes"),
     ),
+    (
+        "limits of writers",
+        |f| {
+            f["spec"]["writerLimits"] = json!([
+                { "writer": "importer", "rowsPerMinute": 5000 },
+                { "writer": "a b c", "rowsPerMinute": 0 },
+            ]);
+        },
+        None,
+    ),
+    (
+        "limits of writers: one twice",
+        |f| {
+            let limit = json!({ "writer": "importer", "rowsPerMinute": 5000 });
+            f["spec"]["writerLimits"] = json!([limit, limit]);
+        },
+        Some("Duplicate value"),
+    ),
+    (
+        "limits of writers: negative",
+        |f| f["spec"]["writerLimits"] = json!([{ "writer": "importer", "rowsPerMinute": -1 }]),
+        Some("should be greater than or equal to 0"),
+    ),
+    (
+        "limits of writers: too short a name",
+        |f| f["spec"]["writerLimits"] = json!([{ "writer": "im", "rowsPerMinute": 1 }]),
+        Some("should be at least 3 chars long"),
+    ),
+    (
+        "limits of writers: no rate",
+        |f| f["spec"]["writerLimits"] = json!([{ "writer": "importer" }]),
+        Some("Required value"),
+    ),
     ("unknown field", |f| f["spec"]["tables"] = json!([]), Some("field not declared in schema")),
 ];
 

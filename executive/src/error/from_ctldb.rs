@@ -48,6 +48,7 @@ impl From<ctldb::Error> for Error {
                 format!("table '{table}' has exceeded the max size of {limit}"),
             ),
             Db::OwnedByObject { .. } => own_words(Code::TableOwned),
+            Db::LimitOwned { .. } => own_words(Code::LimitOwned),
             Db::Retained { .. } => own_words(Code::TableRetained),
             Db::WriterNotFound => answer(Code::WriterUnauthorized, "Writer not found"),
             Db::WriterExists(_) => {

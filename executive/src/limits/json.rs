@@ -1,7 +1,6 @@
 //! Limits as the original's API shows them. Periods are nanoseconds.
 
-use ctldb::{RateLimit, SizeLimit, TableLimit};
-use ledger::WriterName;
+use ctldb::{RateLimit, SizeLimit, TableLimit, WriterLimit};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -67,8 +66,8 @@ impl TableLimits {
 }
 
 impl WriterLimits {
-    pub(super) fn new(global: RateLimit, limits: &[(WriterName, RateLimit)]) -> Self {
-        let writers = limits.iter().map(|(writer, limit)| WriterRate {
+    pub(super) fn new(global: RateLimit, limits: &[WriterLimit]) -> Self {
+        let writers = limits.iter().map(|WriterLimit { writer, limit, .. }| WriterRate {
             writer: writer.to_string(),
             rate_limit: Rate::from(*limit),
         });

@@ -106,9 +106,15 @@ async fn open_admin_shows_in_the_metrics() {
         r#"ctlstore_executive_mutations_total{kind="upsert"} 2"#,
         r#"ctlstore_executive_batches_total{kind="committed"} 1"#,
         "ctlstore_executive_seq 5",
+        "ctlstore_executive_ctldb_connections_waiting 0",
         r#"ctlstore_executive_request_duration_seconds_count{route="/families/{family}",method="POST"} 1"#,
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    for name in ["lock_wait_seconds_count", "ctldb_connections_open", "ctldb_connections_idle"] {
+        let line = format!("\nctlstore_executive_{name} ");
+        let value = metrics.split(&line).nth(1).and_then(|rest| rest.lines().next());
+        assert!(value.unwrap_or_default().parse::<u64>().unwrap_or_default() > 0, "{metrics}");
     }
     crate::client::send(admin, "GET /livez", &[], "").await.ok();
     crate::client::send(admin, "GET /readyz", &[], "").await.ok();

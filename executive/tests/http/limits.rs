@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ctldb::{Fence, RateLimit};
+use ctldb::{Fence, OwnerId, RateLimit};
+use ledger::WriterName;
 
 use crate::server::{AS_WRITER, Backend, Server, kv};
 
@@ -57,6 +58,32 @@ async fn a_table_that_is_too_large_takes_no_more() {
         assert_eq!(server.texts().await, before);
         server.send("DELETE /limits/tables/fam/kv_", &[], "").await.ok();
         server.mutate("fam", kv(&[(2, "b")], None, None)).await.ok();
+        server.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_an_object_set_is_changed_there() {
+    for backend in Backend::ALL {
+        let server = Server::start(backend).await.with_kv().await;
+        let family = OwnerId::Family { cluster: "home".to_owned(), name: "billing".to_owned() };
+        let (writer, minute) = (WriterName::parse("writer1").unwrap(), Duration::from_secs(60));
+        let limit = Some(RateLimit { rows: 7, period: minute });
+        server.db.set_writer_limit(&writer, limit, &family, Fence::Open).await.unwrap();
+        let listed = server.send("GET /limits/writers", &[], "").await.ok().text();
+        assert!(listed.contains(r#"{"writer":"writer1","rate-limit":{"amount":7,"#), "{listed}");
+        let more = r#"{"amount":9,"period":"1m"}"#;
+        let text = "the limit of writer \"writer1\" is set by CtlFamily billing of cluster home: change that object instead";
+        for (call, body) in [("POST", more), ("DELETE", "")] {
+            let call = format!("{call} /limits/writers/writer1");
+            let refused = server.send(&call, &[], body).await;
+            assert_eq!((refused.status, refused.text().as_str()), (409, text));
+            let refused = server.send(&call, &[("accept", "application/json")], body).await;
+            assert!(refused.text().contains(r#""code":"limit_owned""#), "{}", refused.text());
+        }
+        assert_eq!(server.send("GET /limits/writers", &[], "").await.ok().text(), listed);
+        server.db.set_writer_limit(&writer, None, &family, Fence::Open).await.unwrap();
+        server.send("POST /limits/writers/writer1", &[], more).await.ok();
         server.end().await;
     }
 }

@@ -21,5 +21,8 @@ pub(crate) async fn database(
     database: &Database,
 ) -> Result<Seen, DatabaseError> {
     let families = database.ask("read the families", async |ctldb, _| ctldb.families().await);
-    Ok(Seen { registered: families.await?.contains(name) })
+    let registered = families.await?.contains(name);
+    let limits =
+        database.ask("read the limits of writers", async |ctldb, _| ctldb.writer_limits().await);
+    Ok(Seen { registered, limits: limits.await? })
 }

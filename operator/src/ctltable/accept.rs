@@ -109,10 +109,12 @@ pub(crate) fn is_confirmed(meta: &ObjectMeta) -> bool {
 
 fn ready_family(family: &ctlfamily::Declared) -> Result<ledger::FamilyName, Refusal> {
     let object = full_name(family.family.meta());
-    ctlfamily::accept(family).map_err(|Refusal { about: _, reason: _, message }| {
-        let message = format!("CtlFamily {object:?} is not accepted: {message}");
-        Refusal::accepted(Reason::FamilyNotReady, message)
-    })
+    let accepted =
+        ctlfamily::accept(family).map_err(|Refusal { about: _, reason: _, message }| {
+            let message = format!("CtlFamily {object:?} is not accepted: {message}");
+            Refusal::accepted(Reason::FamilyNotReady, message)
+        })?;
+    Ok(accepted.name)
 }
 
 fn allows(family: &CtlFamily, labels: &BTreeMap<String, String>) -> Result<bool, Refusal> {

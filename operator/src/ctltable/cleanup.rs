@@ -68,7 +68,7 @@ pub(crate) async fn clean_up(
         OwnerId::Object { cluster, namespace, name } if *cluster == context.cluster => {
             context.cache.table(namespace, name).is_some()
         }
-        OwnerId::Object { .. } | OwnerId::Executive => true,
+        OwnerId::Object { .. } | OwnerId::Family { .. } | OwnerId::Executive => true,
     };
     let policy = table.spec.deletion_policy;
     match decide(record.as_ref(), &me, policy, context.allow_drop, counts) {

@@ -113,7 +113,7 @@ pub(crate) fn foreign_owners(owners: &[Owner], me: &OwnerId) -> Vec<String> {
         }
         // Two objects of one cluster are told apart by their age, before anybody asks the database. The executive
         // declares nothing that could differ.
-        OwnerId::Object { .. } | OwnerId::Executive => None,
+        OwnerId::Object { .. } | OwnerId::Family { .. } | OwnerId::Executive => None,
     });
     foreign.collect()
 }

@@ -147,9 +147,20 @@ impl Objects for Desk {
         Ok(())
     }
 
-    async fn table_exists(&self, namespace: &str, name: &str) -> Result<bool, ObjectsError> {
-        let name = ObjectRef::new(name).within(namespace);
-        Ok(self.lock().tables.store().get(&name).is_some())
+    async fn exists(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<bool, ObjectsError> {
+        let state = self.lock();
+        Ok(match kind {
+            Kind::Family => state.families.store().get(&ObjectRef::new(name)).is_some(),
+            Kind::Table => {
+                let name = ObjectRef::new(name).within(namespace.unwrap_or_default());
+                state.tables.store().get(&name).is_some()
+            }
+        })
     }
 
     /// Statuses are told as they change; an event would say the same once more.

@@ -4,7 +4,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::manifests::yaml::{Content, Node};
 
@@ -114,7 +114,9 @@ impl Faults {
             (Some("object"), Content::Map(fields)) => self.object(schema, node, fields, path),
             (Some("array"), Content::List(items)) => self.array(schema, node, items, path),
             (Some("string"), Content::Text(text)) => self.text(schema, node, text, path),
-            (Some("integer"), Content::Plain(Value::Number(number), _)) if number.is_i64() => {}
+            (Some("integer"), Content::Plain(Value::Number(number), _)) if number.is_i64() => {
+                self.number(schema, node, number, path);
+            }
             (Some("number"), Content::Plain(Value::Number(_), _))
             | (Some("boolean"), Content::Plain(Value::Bool(_), _))
             | (None, _) => {}
@@ -185,6 +187,19 @@ impl Faults {
                 path,
                 &format!("Unsupported value: {text:?}: supported values: {known}"),
             );
+        }
+    }
+
+    fn number(&mut self, schema: &JSONSchemaProps, node: &Node, number: &Number, path: &str) {
+        let value = number.as_f64().unwrap_or_default();
+        let wrong = |bound: &str, by: f64| {
+            format!("Invalid value: {number}: should be {bound} than or equal to {by}")
+        };
+        if let Some(min) = schema.minimum.filter(|min| value < *min) {
+            self.add(node, path, &wrong("greater", min));
+        }
+        if let Some(max) = schema.maximum.filter(|max| value > *max) {
+            self.add(node, path, &wrong("less", max));
         }
     }
 

@@ -168,6 +168,13 @@ fn a_family_breaks_these_rules() {
         json!({"tableDefaults": {"warnSize": "-1"}}),
         &[("spec.tableDefaults.warnSize", SIZE)],
     );
+    let limit = json!({"writer": "importer", "rowsPerMinute": 5});
+    check("billing", json!({"writerLimits": [limit]}), &[]);
+    check(
+        "billing",
+        json!({"writerLimits": [limit, limit]}),
+        &[("spec.writerLimits[1]", WRITER_TWICE)],
+    );
     let named = |name: Value| serde_json::from_value::<CtlFamilySpec>(name).unwrap();
     let update = family_update(&named(json!({"name": "one"})), &named(json!({"name": "two"})));
     assert_eq!(update[0].message, FAMILY_NAME_FIXED);

@@ -39,6 +39,8 @@ async fn a_table_that_outgrows_its_limits_says_so_until_it_does_not() -> Result<
     let own = SizeLimit { max_bytes: 1 << 20, warn_bytes: 1 << 10 };
     assert_eq!(limit().await?, Some(own));
     warned(&world, Some(Reason::AboveWarnSize)).await?;
+    let metric = "ctlstore_table_size_warning{family=\"billing\",table=\"plans\"}";
+    operator.says("/metrics", &format!("{metric} 1\n")).await?;
     // What the leader measured is there for executives.
     let sizes = world.ctldb().table_sizes().await?;
     assert!(sizes.iter().any(|size| size.table == plans && size.bytes >= 16 << 10), "{sizes:?}");
@@ -54,6 +56,7 @@ async fn a_table_that_outgrows_its_limits_says_so_until_it_does_not() -> Result<
     world.apply(&[table("web", "plans", &[], &[])])?;
     warned(&world, None).await?;
     assert_eq!(limit().await?, None, "the family has none either");
+    operator.says("/metrics", &format!("{metric} 0\n")).await?;
     let told = ["Applied", "AboveWarnSize", "AboveMaxSize", "Applied"];
     world.told("CtlTable", "plans", &told).await?;
 
