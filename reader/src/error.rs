@@ -1,12 +1,17 @@
 //! What can go wrong when reading. Ask the questions (`is_...`); the variants may grow.
 
+mod questions;
+mod words;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ledger::{ColumnName, ColumnType, FamilyName, LdbTable, Mark, NameError, Position, Seq};
-use rusqlite::ffi;
+use ledger::{
+    ColumnName, ColumnType, FamilyName, History, LdbTable, Mark, NameError, Position, Seq,
+};
 
 use crate::DecodeError;
+use crate::error::words::{behind, cure, names, other_history, place, wants};
 
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +150,10 @@ pub enum Error {
         limit: Duration,
     },
     /// The LDB did not get there in time.
-    #[error("the LDB did not reach {wanted} within {waited:?}: it is at {seen}")]
+    #[error(
+        "the LDB did not reach {wanted} within {waited:?}: it is at {seen}{}",
+        histories.as_ref().map_or_else(String::new, |histories| other_history(histories))
+    )]
     NotReached {
         /// What was waited for.
         wanted: Seq,
@@ -153,6 +161,9 @@ pub enum Error {
         seen: Seq,
         /// How long.
         waited: Duration,
+        /// The history of what was waited for and that of the LDB, where they are two: it gets there only if the first
+        /// goes on from the second ([`Error::is_other_history`]).
+        histories: Option<Box<(History, History)>>,
     },
     /// The LDB is past the position that was waited for, but not by way of it.
     #[error(
@@ -166,9 +177,9 @@ pub enum Error {
         /// Where the LDB is.
         position: Option<Box<Position>>,
     },
-    /// A view lived too long.
+    /// A view lived too long, or all connections were closed meanwhile: the process forked, or had to open them anew.
     #[error(
-        "the view is over, for it was asked for {most:?}: begin another, or ask for more with `view_for`"
+        "the view is over: begin another, or, if it lasted for the {most:?} that it was asked for, ask for more with `view_for`"
     )]
     ViewEnded {
         /// How long it may live.
@@ -184,7 +195,7 @@ pub enum Error {
     Sqlite(#[from] rusqlite::Error),
     /// SQLite went on refusing for a while.
     #[error(
-        "cannot read {path}, also after {tries} tries: is the agent in the middle of its first start, or the file not readable (modes 0755 and 0644)?",
+        "cannot read {path}, also after {tries} tries: is the agent in the middle of its first start, the file not readable (modes 0755 and 0644), or has this process too many files open?",
         path = path.display()
     )]
     Unavailable {
@@ -195,131 +206,4 @@ pub enum Error {
         /// What SQLite said last.
         source: rusqlite::Error,
     },
-}
-
-impl Error {
-    /// The LDB, the family or the table is not here (yet).
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
-        matches!(
-            self,
-            Error::NoLdb { .. } | Error::UnknownFamily { .. } | Error::UnknownTable { .. }
-        )
-    }
-
-    /// The caller named something impossible: a wrong name, count or type. Asking again does not help.
-    #[must_use]
-    pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Error::Name(_)
-                | Error::KeyCount { .. }
-                | Error::KeyType { .. }
-                | Error::NoPrefix { .. }
-                | Error::ResumeKey { .. }
-                | Error::ColumnValue { .. }
-        )
-    }
-
-    /// The LDB is further behind than [`Family::max_staleness`](crate::Family::max_staleness) allows.
-    #[must_use]
-    pub fn is_stale(&self) -> bool {
-        matches!(self, Error::Stale { .. })
-    }
-
-    /// What [`Ldb::at_least`](crate::Ldb::at_least) waits for did not come in time.
-    #[must_use]
-    pub fn is_timeout(&self) -> bool {
-        matches!(self, Error::NotReached { .. })
-    }
-
-    /// The LDB is past a position, and not by way of it: waiting longer does not help.
-    #[must_use]
-    pub fn is_forked(&self) -> bool {
-        matches!(self, Error::Forked { .. })
-    }
-
-    /// A view lived too long.
-    #[must_use]
-    pub fn is_view_ended(&self) -> bool {
-        matches!(self, Error::ViewEnded { .. })
-    }
-
-    /// May the same call succeed later, without a change of the program?
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        self.is_not_found()
-            || self.is_unavailable()
-            || self.is_stale()
-            || self.is_timeout()
-            || self.is_view_ended()
-    }
-
-    /// The file cannot be read at the moment; what passes by itself was waited for already.
-    #[must_use]
-    pub fn is_unavailable(&self) -> bool {
-        matches!(self, Error::Unavailable { .. })
-    }
-
-    /// Another thread closed the connection in between, as some do after errors: passes.
-    pub(crate) fn closed() -> Self {
-        Error::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None))
-    }
-
-    /// What SQLite says when the agent is in the middle of something. It passes, usually at once.
-    pub(crate) fn passing(self) -> Result<rusqlite::Error, Self> {
-        const PASSING: [i32; 6] = [
-            ffi::SQLITE_READONLY_RECOVERY,
-            ffi::SQLITE_READONLY_CANTINIT,
-            ffi::SQLITE_BUSY_RECOVERY,
-            ffi::SQLITE_BUSY,
-            ffi::SQLITE_PROTOCOL,
-            ffi::SQLITE_CANTOPEN,
-        ];
-        match self {
-            Error::Sqlite(error) => match error.sqlite_error() {
-                // Low byte: CANTOPEN_FULLPATH (a generation that is just replaced) and its like.
-                Some(code)
-                    if PASSING.contains(&code.extended_code)
-                        || code.extended_code & 0xff == ffi::SQLITE_CANTOPEN =>
-                {
-                    Ok(error)
-                }
-                Some(_) | None => Err(Error::Sqlite(error)),
-            },
-            other => Err(other),
-        }
-    }
-}
-
-fn behind(by: Duration) -> String {
-    if by == Duration::MAX {
-        "without any entry, so infinitely far".to_owned()
-    } else {
-        format!("{by:?}")
-    }
-}
-
-fn place(mark: &Mark) -> String {
-    format!("{} of history {}", mark.seq, mark.history)
-}
-
-fn names(columns: &[ColumnName]) -> String {
-    columns.iter().map(ColumnName::as_str).collect::<Vec<_>>().join(", ")
-}
-
-fn cure(key: &[ColumnName], got: usize) -> String {
-    match key.get(got) {
-        Some(missing) => format!("give a value for {:?}", missing.as_str()),
-        None => "leave out those that are too many".to_owned(),
-    }
-}
-
-fn wants(column_type: ColumnType) -> &'static str {
-    match column_type {
-        ColumnType::String | ColumnType::Text => "text",
-        ColumnType::Integer => "an integer",
-        ColumnType::Binary | ColumnType::ByteString => "bytes",
-        ColumnType::Decimal => "a number",
-    }
 }

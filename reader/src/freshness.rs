@@ -84,6 +84,13 @@ fn judge(goal: &Goal, seq: Seq, position: Option<&Position>) -> Verdict {
     }
 }
 
+/// Whether it may still get there cannot be told from two histories, only that they are two.
+fn not_reached(goal: &Goal, seen: Seq, position: Option<Position>, waited: Duration) -> Error {
+    let histories = goal.mark.zip(position).map(|(mark, at)| (mark.history, at.history));
+    let histories = histories.filter(|(wanted, seen)| wanted != seen).map(Box::new);
+    Error::NotReached { wanted: goal.seq, seen, waited, histories }
+}
+
 impl Ldb {
     /// Where the LDB stands in the ledger. None while nothing is applied, and in an LDB of the original (see
     /// [`Ldb::seq`]).
@@ -140,11 +147,12 @@ impl Ldb {
     /// ```
     ///
     /// # Errors
-    /// It was not reached in time ([`Error::is_timeout`]); the LDB is past it in another history or with another entry
+    /// It was not reached in time ([`Error::is_timeout`]; also [`Error::is_other_history`] where the LDB is in another
+    /// history, from which it may or may not get there); the LDB is past it in another history or with another entry
     /// at its place, so the write may be lost ([`Error::is_forked`]); or the LDB cannot be read.
     pub fn at_least(&self, goal: impl Into<Goal>, timeout: Duration) -> Result<(), Error> {
         let goal = goal.into();
-        let deadline = Instant::now() + timeout;
+        let start = Instant::now();
         loop {
             let stand = self.stand();
             let (seq, position) = self.place()?;
@@ -159,9 +167,9 @@ impl Ldb {
                 }
                 Verdict::Reached | Verdict::NotYet => {}
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = timeout.saturating_sub(start.elapsed());
             if left.is_zero() {
-                return Err(Error::NotReached { wanted: goal.seq, seen: seq, waited: timeout });
+                return Err(not_reached(&goal, seq, position, timeout));
             }
             self.wait(stand, seq, left)?;
         }

@@ -140,8 +140,7 @@ impl Ldb {
                     retry.jitter();
                 }
                 Next::GiveUp => {
-                    let (path, tries) = (self.0.place.path().to_owned(), retry.tries);
-                    return Err(Error::Unavailable { path, tries, source });
+                    return Err(self.unavailable(retry.tries, source));
                 }
             }
             match self.attempt(lent, read) {
@@ -149,6 +148,11 @@ impl Ldb {
                 Err(next) => error = next,
             }
         }
+    }
+
+    /// What the caller is told when trying again did not help.
+    pub(crate) fn unavailable(&self, tries: u32, source: rusqlite::Error) -> Error {
+        Error::Unavailable { path: self.0.place.path().to_owned(), tries, source }
     }
 
     fn attempt<T>(

@@ -37,12 +37,16 @@
 //!
 //! # What a read costs
 //! A warm read by key costs about what SQLite's own lookup costs, and no system call: each thread keeps a connection,
-//! its statements, and its read transaction for up to 50 ms. [`Family::with_row`] copies nothing. One thread per process
-//! (`ctlstore-reader`) ends transactions that are idle; it sleeps when there is none. A thread's first read, and its first
-//! one after a table changed, reads the schema: about a millisecond for each hundred tables.
+//! its statements, and its read transaction for up to 50 ms. [`Family::with_row`] copies nothing. A thread's first read, and
+//! its first one after a table changed, reads the schema: about a millisecond for each hundred tables.
+//!
+//! One thread per process (`ctlstore-reader`) ends transactions that are idle, and wakes every five seconds to close
+//! connections to files that the agent has replaced. A connection takes two file descriptors and up to 3 MB of memory, and is
+//! closed when its thread ends: a program with thousands of threads should read on few of them. A read within a read ([`Family::with_row`], [`Family::view`]) has a connection of its own.
 //!
 //! # Forks
-//! A process may fork: connections are closed before it, and parent and child open their own at their next reads. A child
+//! A process may fork: connections are closed before it (views of [`Family::view`] are then over), and parent and child open
+//! their own at their next reads. A child
 //! that was forked while a thread was in SQLite for more than 100 ms, or out of the closure of [`Family::with_row`],
 //! refuses to read ([`Error::ForkedInRead`]). A bare `clone` system call tells nobody: do not read after one. Do not open or
 //! close the files of the LDB by other means (a second copy of SQLite, plain file calls) in a process that reads them: POSIX

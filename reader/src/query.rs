@@ -7,6 +7,7 @@ use rusqlite::types::{Value as Stored, ValueRef as Raw};
 use ledger::Value;
 
 use crate::connect::connect;
+use crate::retry::{Next, Retry};
 use crate::{Error, Ldb, process};
 
 /// The answer to [`Ldb::query`].
@@ -51,8 +52,21 @@ impl Ldb {
     /// # Errors
     /// The text is no statement, or one that does more than read.
     pub fn query(&self, sql: &str, values: &[Value]) -> Result<Answer, Error> {
-        let _gate = process::gate();
+        let mut retry = Retry::new();
+        loop {
+            let source = match self.query_once(sql, values) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error.passing()?,
+            };
+            if retry.failed() == Next::GiveUp {
+                return Err(self.unavailable(retry.tries, source));
+            }
+        }
+    }
+
+    fn query_once(&self, sql: &str, values: &[Value]) -> Result<Answer, Error> {
         process::forks()?;
+        let _gate = process::gate();
         let (file, keeper) = self.file();
         let mut connection = connect(&file, keeper)?;
         connection.authorizer(Some(authorize))?;
