@@ -8,6 +8,7 @@ use ctldb::{Limits, RateLimit, SizeLimit};
 use daemon::serve::{self, TlsFiles};
 use daemon::tokens::{TokenError, Tokens};
 use ledger::CtlDbUrl;
+use store::{Location, LocationError};
 
 use crate::files::{self, FileError};
 
@@ -75,8 +76,14 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", default_value_t = 50 << 20)]
     pub warn_table_size: u64,
 
-    /// File with the furthest position that nodes have applied, as in the header ctlstore-position; read again every few
-    /// seconds. While the ledger ends below it, ctldb was restored to an earlier state, and nothing is written.
+    /// Where agents keep snapshots (s3://BUCKET/PREFIX?OPTIONS or file:///DIR), as for them; reading is enough. While the
+    /// newest one is ahead of the ledger, ctldb was restored to an earlier state, and nothing is written. A store that is
+    /// away keeps nothing from being written.
+    #[arg(long, value_name = "URL", env = "CTLSTORE_SNAPSHOT_URL")]
+    pub snapshot_url: Option<String>,
+
+    /// File with the furthest position that nodes report, as in the header ctlstore-position, which may be minutes ahead of
+    /// the newest snapshot; read again every few seconds. While the ledger is behind it, nothing is written.
     #[arg(long, value_name = "FILE", env = "CTLSTORE_FLEET_POSITION_FILE")]
     pub fleet_position_file: Option<PathBuf>,
 
@@ -126,6 +133,8 @@ pub struct Config {
     pub allow_destructive: bool,
     /// What holds for writers and tables without limits of their own.
     pub limits: Limits,
+    /// Where snapshots are kept, which say where the fleet is.
+    pub snapshots: Option<Location>,
     /// The file that says where the fleet is.
     pub fleet_position_file: Option<PathBuf>,
     /// Time for one request.
@@ -158,6 +167,9 @@ pub enum ArgsError {
     /// The file with the tokens cannot be used.
     #[error("--admin-token-file")]
     TokenFile(#[source] TokenError),
+    /// No place of a store. The text is not repeated, since it may hold a secret.
+    #[error("--snapshot-url")]
+    SnapshotUrl(#[source] LocationError),
     /// Limits that make no sense.
     #[error(
         "--warn-table-size {warn} is above --max-table-size {max}: nobody would be warned, lower it"
@@ -188,6 +200,7 @@ impl Args {
             (None, true) => AdminAccess::Open,
             (None, false) => AdminAccess::Closed,
         };
+        let snapshots = self.snapshot_url.as_deref().map(Location::parse);
         Ok(Config {
             ctldb: files::url(&self.ctldb_url_file).map_err(ArgsError::UrlFile)?,
             bind: self.bind,
@@ -204,6 +217,7 @@ impl Args {
                 rate: RateLimit { rows: self.writer_limit, period: self.writer_limit_period },
                 size: SizeLimit { max_bytes: max, warn_bytes: warn },
             },
+            snapshots: snapshots.transpose().map_err(ArgsError::SnapshotUrl)?,
             fleet_position_file: self.fleet_position_file,
             handler_timeout: self.handler_timeout,
             max_in_flight: self.max_in_flight,
@@ -231,6 +245,7 @@ impl Config {
             tls: None,
             allow_destructive: false,
             limits: Limits::default(),
+            snapshots: None,
             fleet_position_file: None,
             handler_timeout: Duration::from_secs(30),
             max_in_flight: 256,
@@ -289,6 +304,9 @@ mod tests {
         let bad = file("bad", "mysql://root:hunter2@h\n");
         let text = fail(&["--ctldb-url-file", &bad]);
         assert!(text.starts_with("--ctldb-url-file: ") && text.contains("bad"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+        let text = fail(&["--ctldb-url-file", &url, "--snapshot-url", "s3://key:hunter2@bucket"]);
+        assert!(text.starts_with("--snapshot-url: the URL holds a user or password"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
         let text = fail(&["--ctldb-url-file", &url, "--admin-token-file", "/nowhere/tokens"]);
         assert!(text.contains("--admin-token-file: cannot read /nowhere/tokens"), "{text}");

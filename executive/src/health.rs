@@ -1,13 +1,12 @@
 //! Is ctldb there? The loop that makes it ready at start and asks it from then on, and the two health routes.
 
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use ctldb::{Error as DbError, Fence, Meta};
+use ctldb::{Error as DbError, Fence};
 use daemon::backoff::Backoff;
 use daemon::log::Chain;
 use daemon::ready::Gate;
@@ -15,7 +14,6 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::hold;
 
 /// Between two questions, and how long the answer to one may take.
 const BEAT: Duration = Duration::from_secs(5);
@@ -39,24 +37,20 @@ pub(crate) async fn healthcheck(State(app): State<App>) -> (StatusCode, String) 
     (StatusCode::SERVICE_UNAVAILABLE, lines.collect())
 }
 
-/// Makes ctldb ready and watches it, until `stop`; and compares it with where the fleet is, if a file says that.
-pub(crate) async fn watch(
-    app: App,
-    (gate, fleet): (Gate, Option<PathBuf>),
-    stop: CancellationToken,
-) -> Result<(), Infallible> {
+/// Makes ctldb ready and watches it, until `stop`.
+pub(crate) async fn watch(app: App, gate: Gate, stop: CancellationToken) -> Result<(), Infallible> {
     tokio::select! {
         biased;
         () = stop.cancelled() => {}
-        () = keep(app, Arc::new(gate), fleet) => {}
+        () = keep(app, Arc::new(gate)) => {}
     }
     Ok(())
 }
 
-async fn keep(app: App, gate: Arc<Gate>, fleet: Option<PathBuf>) {
+async fn keep(app: App, gate: Arc<Gate>) {
     migrate(app.clone(), Arc::clone(&gate)).await;
     // A change that waits for a lock must not keep other tables from being written.
-    tokio::join!(finish_intents(app.clone()), ask_on(app, gate, fleet.as_deref()));
+    tokio::join!(finish_intents(app.clone()), ask_on(app, gate));
 }
 
 /// Brings ctldb's schema up to date, however long it is away.
@@ -98,13 +92,12 @@ async fn finish_intents(app: App) {
     }
 }
 
-async fn ask_on(app: App, gate: Arc<Gate>, fleet: Option<&Path>) {
+async fn ask_on(app: App, gate: Arc<Gate>) {
     let mut verdict = Verdict::default();
     loop {
         match timeout(BEAT, app.db.meta()).await {
             Ok(Ok(meta)) => {
                 app.metrics.reached(meta.last_seq());
-                compare(&app, &meta, fleet);
                 verdict.good();
             }
             // The URL leads to another database now, an empty one.
@@ -118,22 +111,6 @@ async fn ask_on(app: App, gate: Arc<Gate>, fleet: Option<&Path>) {
         app.metrics.ctldb_up.set((verdict.failures == 0).into());
         gate.set(verdict.is_ready(), verdict.reason());
         sleep(BEAT).await;
-    }
-}
-
-/// Is the fleet ahead of the ledger?
-fn compare(app: &App, meta: &Meta, fleet: Option<&Path>) {
-    let Some(file) = fleet else { return };
-    match hold::fleet(file) {
-        Ok(fleet) => {
-            if app.hold.judge(meta, &fleet) {
-                tracing::warn!(hold = app.hold.reason(), "the ledger was compared with the fleet");
-            }
-            app.metrics.behind.set(app.hold.reason().is_some().into());
-        }
-        Err(error) => {
-            tracing::warn!(error = %Chain(&error), "keeping what was known of the fleet");
-        }
     }
 }
 

@@ -1,16 +1,12 @@
 //! Nothing is written while the fleet is ahead of the ledger: a ctldb that was restored to an earlier state would give
 //! sequences that nodes have applied already to other entries. `ctlstore ctldb new-history` decides it, or the lost
-//! entries come back (a replica that catches up).
-//!
-//! Where the fleet is, somebody must say: a file that holds a position as the header `ctlstore-position` has it. Pure but
-//! for reading that file.
+//! entries come back (a replica that catches up). Pure: `fleet` reads what is compared here.
 
-use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use ctldb::Meta;
-use ledger::Mark;
+use ledger::{Digest, Mark};
 
 use crate::error::{Code, Error};
 
@@ -20,13 +16,14 @@ const PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Hold(RwLock<Option<String>>);
 
-/// A file that does not say where the fleet is.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FleetError {
-    #[error("cannot read {file}, check that it is mounted and that we may read it")]
-    Read { file: String, source: std::io::Error },
-    #[error("{file} holds no position")]
-    Mark { file: String, source: ledger::MarkError },
+/// What the ledger and the fleet show.
+#[derive(Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) meta: &'a Meta,
+    /// Where somebody of the fleet is, by what was true before `meta` was read.
+    pub(crate) fleet: Mark,
+    /// Of the ledger's entry there, if it is still there.
+    pub(crate) digest: Option<Digest>,
 }
 
 impl Hold {
@@ -48,41 +45,38 @@ impl Hold {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Compares the ledger with the fleet. True when the verdict is another than before.
-    pub(crate) fn judge(&self, meta: &Meta, fleet: &Mark) -> bool {
-        let verdict = behind(meta, fleet);
+    /// True when it is held now and was not, or the other way round.
+    pub(crate) fn set(&self, reason: Option<String>) -> bool {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = current.is_some() != verdict.is_some();
-        *current = verdict;
+        let changed = current.is_some() != reason.is_some();
+        *current = reason;
         changed
     }
 }
 
-/// Where the fleet is, as the file says.
-pub(crate) fn fleet(file: &Path) -> Result<Mark, FleetError> {
-    let name = || file.display().to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|source| FleetError::Read { file: name(), source })?;
-    text.trim().parse().map_err(|source| FleetError::Mark { file: name(), source })
-}
-
-/// Of another history than the ledger's, nothing can be said: one that this one continues was decided upon, and of any
-/// other its sequences mean nothing here.
-fn behind(meta: &Meta, fleet: &Mark) -> Option<String> {
-    let Mark { history, seq, .. } = fleet;
+/// Why nothing may be written. Of another history than the ledger's, nothing can be said: one that this one continues was
+/// decided upon, and of any other its sequences mean nothing here.
+pub(crate) fn behind(seen: &Seen<'_>) -> Option<String> {
+    let Seen { meta, fleet: Mark { history, seq, digest }, digest: ours } = seen;
     let last = meta.last_seq();
-    let ahead = *history == meta.history && *seq > last;
-    ahead.then(|| {
-        format!(
-            "HistoryBehindFleet: nodes have applied sequence {seq}, the ledger ends at {last}, so ctldb was restored to an earlier state: run \"ctlstore ctldb new-history\" to go on from here, or wait until the lost entries are back"
-        )
-    })
+    let what = if *history != meta.history {
+        return None;
+    } else if *seq > last {
+        format!("the ledger ends at {last}")
+    } else if ours.is_some_and(|ours| ours != *digest) {
+        "the ledger has another entry there".to_owned()
+    } else {
+        return None;
+    };
+    Some(format!(
+        "HistoryBehindFleet: nodes have applied sequence {seq}, {what}, so ctldb was restored to an earlier state: run \"ctlstore ctldb new-history\" with --above a sequence that no node has passed to go on from here, or wait until the lost entries are back"
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use ctldb::{Epoch, Parent};
-    use ledger::{Chain, Digest, History, Position, Seq};
+    use ledger::{Chain, History, Position, Seq};
     use uuid::Uuid;
 
     use super::*;
@@ -91,13 +85,12 @@ mod tests {
         Seq::new(number).unwrap()
     }
 
-    fn mark(history: History, number: u64) -> Mark {
-        Mark { history, seq: seq(number), digest: Digest::from_bytes([7; 32]) }
+    fn digest(of: u8) -> Digest {
+        Digest::from_bytes([of; 32])
     }
 
     fn meta(history: History, last: u64, parent: Option<History>) -> Meta {
-        let digest = Digest::from_bytes([1; 32]);
-        let last = Position { history, seq: seq(last), digest, chain: Chain::GENESIS };
+        let last = Position { history, seq: seq(last), digest: digest(1), chain: Chain::GENESIS };
         Meta {
             version: 1,
             min_compatible: 1,
@@ -110,35 +103,38 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_waits_for_its_fleet_until_somebody_decides() {
+    fn a_ledger_is_behind_whose_end_or_entry_is_not_the_fleets() {
         let [old, new] = [1, 2].map(|id| History::Id(Uuid::from_u128(id)));
-        Hold::new(false).check().unwrap();
-        let hold = Hold::new(true);
-        assert_eq!(hold.check().unwrap_err().code(), Code::HistoryBehindFleet);
-        assert!(hold.judge(&meta(old, 20, None), &mark(old, 20)));
-        hold.check().unwrap();
-        assert!(hold.judge(&meta(old, 19, None), &mark(old, 20)));
-        let refused = hold.check().unwrap_err();
-        assert_eq!(refused.code(), Code::HistoryBehindFleet);
-        assert!(refused.to_string().contains("ctlstore ctldb new-history"), "{refused}");
-        // The entries came back.
-        assert!(hold.judge(&meta(old, 20, None), &mark(old, 20)));
-        hold.check().unwrap();
-        // A new history was begun above all of them.
-        hold.judge(&meta(old, 19, None), &mark(old, 20));
-        assert!(hold.judge(&meta(new, 30, Some(old)), &mark(old, 20)));
-        hold.check().unwrap();
+        let check = |meta: &Meta, ours: Option<u8>, want: Option<&str>| {
+            let fleet = Mark { history: old, seq: seq(20), digest: digest(7) };
+            let reason = behind(&Seen { meta, fleet, digest: ours.map(digest) });
+            assert_eq!(reason.is_some(), want.is_some(), "{reason:?}");
+            if let (Some(reason), Some(want)) = (reason, want) {
+                assert!(reason.contains(want), "{reason}");
+                assert!(reason.contains("ctlstore ctldb new-history"), "{reason}");
+            }
+        };
+        check(&meta(old, 20, None), Some(7), None);
+        check(&meta(old, 25, None), Some(7), None);
+        check(&meta(old, 19, None), None, Some("20, the ledger ends at 19"));
+        check(&meta(old, 25, None), Some(8), Some("20, the ledger has another entry there"));
+        // It was pruned: the past of both is out of sight.
+        check(&meta(old, 25, None), None, None);
+        // A new history was begun, above the fleet or not: that was somebody's decision.
+        check(&meta(new, 30, Some(old)), Some(8), None);
+        check(&meta(new, 19, Some(old)), None, None);
     }
 
     #[test]
-    fn the_file_holds_a_position_as_the_header_has_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("fleet");
-        let position = mark(History::Legacy, 7);
-        std::fs::write(&file, format!("{position}\n")).unwrap();
-        assert_eq!(fleet(&file).unwrap(), position);
-        std::fs::write(&file, "seven").unwrap();
-        assert!(matches!(fleet(&file), Err(FleetError::Mark { .. })));
-        assert!(matches!(fleet(&dir.path().join("none")), Err(FleetError::Read { .. })));
+    fn nothing_is_written_before_the_comparison_and_while_held() {
+        Hold::new(false).check().unwrap();
+        let hold = Hold::new(true);
+        assert_eq!(hold.check().unwrap_err().code(), Code::HistoryBehindFleet);
+        assert!(hold.set(None));
+        hold.check().unwrap();
+        assert!(!hold.set(None));
+        assert!(hold.set(Some("behind".to_owned())));
+        assert!(!hold.set(Some("further behind".to_owned())));
+        assert_eq!(hold.check().unwrap_err().to_string(), "further behind");
     }
 }

@@ -21,6 +21,7 @@ mod destroy;
 mod error;
 mod families;
 mod files;
+mod fleet;
 mod health;
 mod hold;
 mod json;

@@ -74,6 +74,8 @@ pub(crate) struct Metrics {
     pub(crate) open_admin: Gauge,
     /// 1 while the fleet is ahead of the ledger and nothing is written.
     pub(crate) behind: Gauge,
+    /// 1 while somebody who says where the fleet is cannot be read.
+    pub(crate) fleet_unknown: Gauge,
     /// 1 while ctldb answers.
     pub(crate) ctldb_up: Gauge,
     seq: Gauge<u64, AtomicU64>,
@@ -98,6 +100,7 @@ impl Metrics {
             sizes: Family::default(),
             warned: Family::default(),
             behind: Gauge::default(),
+            fleet_unknown: Gauge::default(),
             in_flight: Gauge::default(),
             open_admin: Gauge::default(),
             ctldb_up: Gauge::default(),
@@ -134,6 +137,8 @@ impl Metrics {
         let behind =
             "1 while nodes are ahead of the ledger and nothing is written (HistoryBehindFleet)";
         all.register("history_behind_fleet", behind, self.behind.clone());
+        let unknown = "1 while --snapshot-url or --fleet-position-file cannot be read";
+        all.register("fleet_unknown", unknown, self.fleet_unknown.clone());
         all.register("in_flight_requests", "Requests being handled", self.in_flight.clone());
         let open = "1 when admin routes are open to everyone (--open-admin)";
         all.register("open_admin", open, self.open_admin.clone());

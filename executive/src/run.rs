@@ -21,6 +21,7 @@ use crate::args::{AdminAccess, Config};
 use crate::auth::Admins;
 use crate::catalog::Catalog;
 use crate::files::{self, Watched};
+use crate::fleet::{self, Fleet};
 use crate::health;
 use crate::hold::Hold;
 use crate::metrics::{Connections, Metrics};
@@ -74,8 +75,10 @@ pub async fn run(
     };
     let server = Server { listener, tls: tls.clone(), limits: config.connections };
     tasks.spawn("http", serve(server, routes(&app, operations), stop.clone(), idle));
-    let watched = (gate, config.fleet_position_file);
-    tasks.spawn("ctldb", health::watch(app.clone(), watched, stop.clone()));
+    tasks.spawn("ctldb", health::watch(app.clone(), gate, stop.clone()));
+    if let Some(fleet) = Fleet::new(config.fleet_position_file, config.snapshots.as_ref()) {
+        tasks.spawn("fleet", fleet::watch(app.clone(), fleet, stop.clone()));
+    }
     tasks.spawn("sizes", sizes::watch(app.clone(), stop.clone()));
     let watched = Watched {
         url_file: config.ctldb_url_file,
@@ -111,7 +114,7 @@ fn app(config: &Config, readiness: Readiness, openapi: String) -> anyhow::Result
         timeout: config.handler_timeout,
         limits: config.limits,
         destructive: config.allow_destructive,
-        hold: Hold::new(config.fleet_position_file.is_some()),
+        hold: Hold::new(config.fleet_position_file.is_some() || config.snapshots.is_some()),
         openapi,
     });
     Ok((app, registry))

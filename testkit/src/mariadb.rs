@@ -99,6 +99,15 @@ impl MariaDb {
         Ok(copy)
     }
 
+    /// Puts a database back to what `backup` holds, at one go: nobody sees half of it. The backup is used up.
+    ///
+    /// # Errors
+    /// When the server refuses or is stopped.
+    #[expect(clippy::needless_pass_by_value, reason = "the backup is used up")]
+    pub fn restore_database(&self, database: &Database, backup: Database) -> Result<()> {
+        self.admin().restore(database, &backup)
+    }
+
     /// Runs SQL as root, outside any database; rows come back as lines, values separated by tabs.
     ///
     /// # Errors

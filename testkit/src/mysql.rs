@@ -107,13 +107,8 @@ impl Admin {
 
     /// Copies all tables of one database, with their rows, into another.
     pub(crate) fn copy(&self, from: &Database, to: &Database) -> Result<()> {
+        let tables = self.tables(from)?;
         let (from, to) = (&from.name, &to.name);
-        let tables = self.sql(
-            None,
-            &format!(
-                "SELECT table_name FROM information_schema.tables WHERE table_schema = '{from}'"
-            ),
-        )?;
         let statements: String = tables
             .lines()
             .map(|table| {
@@ -124,6 +119,26 @@ impl Admin {
             self.sql(None, &statements)?;
         }
         Ok(())
+    }
+
+    /// Moves all tables of a backup in the place of those of a database.
+    pub(crate) fn restore(&self, database: &Database, backup: &Database) -> Result<()> {
+        let gone = self.create_database()?;
+        let moves = |from: &Database, to: &Database| -> Result<Vec<String>> {
+            let tables = self.tables(from)?;
+            let one = |table| format!("`{}`.`{table}` TO `{}`.`{table}`", from.name, to.name);
+            Ok(tables.lines().map(one).collect())
+        };
+        let moves = [moves(database, &gone)?, moves(backup, database)?].concat();
+        self.sql(None, &format!("RENAME TABLE {}", moves.join(", "))).map(drop)
+    }
+
+    fn tables(&self, database: &Database) -> Result<String> {
+        let name = &database.name;
+        let sql = format!(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = '{name}'"
+        );
+        self.sql(None, &sql)
     }
 
     fn program(&self, name: &str) -> Command {
