@@ -41,8 +41,12 @@ pub(crate) struct Caller {
 
 impl Origin {
     pub(crate) fn of(headers: &HeaderMap, peer: Option<&Peer>) -> Self {
-        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
-        let given = given.filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID_BYTES);
+        // It is given back and stands in logs, so it is one plain word.
+        let is_word = |id: &&str| {
+            (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(is_word);
         Self {
             request_id: given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
             source_address: peer
@@ -93,11 +97,17 @@ impl FromRequestParts<App> for Caller {
 
 fn reason(headers: &HeaderMap) -> Result<Option<String>, Error> {
     let Some(value) = headers.get(REASON) else { return Ok(None) };
+    // One line in every log and terminal.
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     match std::str::from_utf8(value.as_bytes()) {
-        Ok(text) if text.chars().count() <= MAX_REASON_CHARACTERS => Ok(Some(text.to_owned())),
+        Ok(text) if text.chars().count() <= MAX_REASON_CHARACTERS && !text.contains(breaks) => {
+            Ok(Some(text.to_owned()))
+        }
         Ok(_) | Err(_) => Err(Error::new(
             Code::HeaderInvalid,
-            format!("header {REASON} takes at most {MAX_REASON_CHARACTERS} characters of UTF-8"),
+            format!(
+                "header {REASON} takes one line of at most {MAX_REASON_CHARACTERS} characters of UTF-8"
+            ),
         )
         .field(REASON)),
     }

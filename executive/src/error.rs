@@ -5,6 +5,7 @@
 //! `{"error":{"code","message","field"}}`. Where the original has a text for the case, the text is kept.
 
 mod from_ctldb;
+pub(crate) mod from_ledger;
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -72,6 +73,13 @@ impl Code {
 
     pub(crate) fn status(self) -> StatusCode {
         self.both().1
+    }
+
+    /// Is it worth a line in the log? Not what the client can cure, and not what comes by the thousand: the metrics count it.
+    pub(crate) fn is_failure(self) -> bool {
+        let expected =
+            matches!(self, Self::HistoryBehindFleet | Self::Overloaded | Self::TableFull);
+        self.status().is_server_error() && !expected
     }
 
     fn both(self) -> (&'static str, StatusCode) {

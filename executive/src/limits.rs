@@ -8,7 +8,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use ctldb::{Fence, OwnerId, SizeLimit};
+use ctldb::{Error as DbError, Fence, OwnerId, SizeLimit};
 use ledger::{LdbTable, WriterName};
 
 use crate::app::App;
@@ -112,7 +112,13 @@ pub(crate) async fn set_writer(
     let set = async move {
         db.set_writer_limit(&of, Some(limit), &OwnerId::Executive, Fence::Open).await
     };
-    app.carry_out(&ticket, set).await??;
+    app.carry_out(&ticket, set).await?.map_err(|error| match error {
+        DbError::WriterUnknown(_) => {
+            let text = format!("no writer with the name '{writer}' exists");
+            Error::new(Code::WriterNotFound, text)
+        }
+        other => other.into(),
+    })?;
     audit::set(&caller.admin(), "set writer limit", &writer);
     Ok(StatusCode::OK)
 }
@@ -128,10 +134,15 @@ pub(crate) async fn delete_writer(
     let (db, of) = (app.db.clone(), writer.clone());
     let delete =
         async move { db.set_writer_limit(&of, None, &OwnerId::Executive, Fence::Open).await };
-    if !app.carry_out(&ticket, delete).await?? {
-        let text = format!("could not find writer limit for {}", writer.as_str());
-        return Err(Error::new(Code::LimitNotFound, text));
+    match app.carry_out(&ticket, delete).await? {
+        Ok(true) => {
+            audit::set(&caller.admin(), "delete writer limit", &writer);
+            Ok(StatusCode::OK)
+        }
+        Ok(false) | Err(DbError::WriterUnknown(_)) => {
+            let text = format!("no writer limit for the writer '{writer}' was found");
+            Err(Error::new(Code::LimitNotFound, text))
+        }
+        Err(error) => Err(error.into()),
     }
-    audit::set(&caller.admin(), "delete writer limit", &writer);
-    Ok(StatusCode::OK)
 }

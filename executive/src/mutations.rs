@@ -37,8 +37,8 @@ pub(crate) const REPEATED: HeaderName = HeaderName::from_static("ctlstore-repeat
 
 /// How often a batch is read again because a table changed under it.
 const MAX_ATTEMPTS: usize = 5;
-/// How many ignored columns an answer names.
-const MAX_NAMED: usize = 50;
+/// How long the names of ignored columns may be together: proxies refuse long heads, and the batch is committed by then.
+const MAX_NAMED_BYTES: usize = 1024;
 
 /// What a batch needs besides its values: all that the head of a request says. It has shown its secret.
 pub(crate) struct Sender {
@@ -164,12 +164,17 @@ fn count(count: usize) -> u64 {
 
 /// `flags.colour, flags.size`, or with many: the first of them and `+7`.
 fn ignored(decoded: &Decoded) -> Option<HeaderValue> {
-    let names = decoded.ignored.iter().take(MAX_NAMED);
-    let mut names: Vec<_> = names.map(|(table, column)| format!("{table}.{column}")).collect();
-    match decoded.ignored.len() {
-        0 => return None,
-        count if count > MAX_NAMED => names.push(format!("+{}", count - MAX_NAMED)),
-        _ => {}
+    let mut bytes = 0;
+    let names = decoded.ignored.iter().map(|(table, column)| format!("{table}.{column}"));
+    let fits = |name: &String| {
+        bytes += name.len() + 2;
+        bytes <= MAX_NAMED_BYTES
+    };
+    let mut names: Vec<_> = names.take_while(fits).collect();
+    match decoded.ignored.len() - names.len() {
+        0 if names.is_empty() => return None,
+        0 => {}
+        more => names.push(format!("+{more}")),
     }
     Some(HeaderValue::from_str(&names.join(", ")).expect("BUG: names are plain ASCII"))
 }

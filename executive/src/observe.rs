@@ -50,7 +50,7 @@ fn told(app: &App, mut response: Response, json: bool) -> Response {
     };
     app.metrics.refused(error.code());
     let (code, field) = (error.code().as_str(), error.blamed());
-    if error.code().status().is_server_error() {
+    if error.code().is_failure() {
         tracing::warn!(code, field, error = %Chain(&error), "request failed");
     } else {
         tracing::debug!(code, field, error = %Chain(&error), "request refused");

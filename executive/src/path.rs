@@ -28,8 +28,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Segments<T> {
 /// is another request.
 pub(crate) async fn not_found(uri: Uri) -> Response {
     let path = clean(uri.path());
-    // What browsers take a backslash for is none of our paths.
-    if path == uri.path() || path.contains('\\') {
+    // What browsers take a backslash for is none of our paths, and neither is `*`.
+    let is_path = uri.path().starts_with('/') && !path.contains('\\');
+    if path == uri.path() || !is_path {
         return Error::new(Code::RouteNotFound, "404 page not found\n").into_response();
     }
     let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
@@ -107,6 +108,7 @@ mod tests {
             ("/f\u{fc}r", None),
             ("//\\\\evil.example/..", Some("/")),
             ("//\\evil.example", None),
+            ("*", None),
         ] {
             assert_eq!(location(uri).await.as_deref(), want, "{uri}");
         }

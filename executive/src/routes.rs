@@ -19,7 +19,9 @@ pub(crate) fn routes(app: &App, operations: Vec<Operation>) -> Router {
         if home == Home::Both {
             router = router.route(&format!("{V1}{path}"), handler.clone());
         }
-        router = router.route(&wildcard(path), handler);
+        for path in written(path) {
+            router = router.route(&path, handler.clone());
+        }
     }
     router
         .method_not_allowed_fallback(path::method_not_allowed)
@@ -43,7 +45,10 @@ fn guarded(app: &App, operation: Operation) -> axum::routing::MethodRouter<App> 
     }
 }
 
-/// A key takes the rest of the path.
-fn wildcard(path: &str) -> String {
-    path.replace("{key}", "{*key}")
+/// A path as the router takes it. A key is the rest of it, which may be empty, as a string may.
+fn written(path: &str) -> Vec<String> {
+    match path.strip_suffix("{key}") {
+        None => vec![path.to_owned()],
+        Some(before) => vec![before.to_owned(), format!("{before}{{*key}}")],
+    }
 }

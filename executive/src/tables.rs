@@ -46,14 +46,12 @@ pub(crate) async fn create_all(
     let lines = Named::parse_all(&body)?;
     let author = caller.admin();
     let mut last = None;
-    for (index, Named { family, name, table }) in lines.iter().enumerate() {
+    for (index, line) in lines.iter().enumerate() {
         let made = async {
-            let schema = table.schema(ldb_table(family, name)?)?;
-            create_one(&app, &ticket, schema, author.clone()).await
+            let made = create_one(&app, &ticket, line.schema()?, author.clone()).await;
+            made.map_err(|error| error.context(&line.while_doing("creating table")))
         };
-        let words = format!("creating table for family {family:?} table {name:?}: ");
-        let mark = made.await.map_err(|error| error.context(&words).field(format!("[{index}]")))?;
-        last = Some(mark);
+        last = Some(made.await.map_err(|error| error.field(format!("[{index}]")))?);
     }
     Ok(Written(last))
 }
@@ -142,10 +140,7 @@ fn check_addition(record: &TableRecord, columns: &[Column]) -> Result<(), Error>
         let (table, column) = (table.clone(), column.name.clone());
         return Err(DbError::ColumnExists { table, column }.into());
     }
-    let wider = schema.with_columns(columns.iter().cloned())?;
-    wider
-        .check_width()
-        .map_err(|error| Error::new(Code::TableTooWide, error.to_string()).field("fields"))
+    Ok(schema.with_columns(columns.iter().cloned())?.check_width()?)
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ pub(crate) async fn register(
     let writer = WriterName::parse(&writer)?;
     presentable(writer.as_str().as_bytes(), "writer's name", (WRITER, Code::NameInvalid))?;
     let body = body::read(body, &ticket).await?;
+    check_length(&body)?;
     let secret = presentable(&body, "secret", (SECRET, Code::SecretInvalid))?;
     let secret = Secret::from(secret.to_owned());
     let (db, of) = (app.db.clone(), writer.clone());
@@ -38,6 +39,16 @@ pub(crate) async fn register(
         audit::set(&caller.admin(), "register writer", &writer);
     }
     Ok(StatusCode::OK)
+}
+
+/// In the original's words, and as it counts: bytes.
+fn check_length(secret: &[u8]) -> Result<(), Error> {
+    let text = match secret.len() {
+        ..3 => "Secret should be at least 3 characters",
+        3..=100 => return Ok(()),
+        _ => "Secret can be at most 100 characters",
+    };
+    Err(Error::new(Code::SecretInvalid, text))
 }
 
 /// A name or a secret that no header can carry would lock its writer out for ever.

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use daemon::log::Chain;
 use ledger::{
-    ColumnName, FamilyName, Key, LdbTable, Mutation, NameError, Row, TableName, TableSchema,
-    ValueError, decode_base64,
+    ColumnName, FamilyName, Key, LdbTable, Mutation, NameError, Problem, Row, TableName,
+    TableSchema, ValueError, decode_base64,
 };
 use serde_json::value::RawValue;
 
+use crate::error::from_ledger::of_name;
 use crate::error::{Code, Error};
 use crate::json::Object;
 
@@ -77,14 +78,18 @@ pub(crate) enum DecodeError {
     CookieTooLong { field: &'static str },
     #[error("{field} is not standard base64 with padding, encode the bytes so")]
     CookieBase64 { field: &'static str },
-    #[error("mutation {index}")]
-    Name { index: usize, field: String, source: NameError },
+    #[error("mutation {index}: {}", of_name(name))]
+    Name { index: usize, field: String, name: NameError },
     #[error("mutation {index}: column {column:?} is there more than once in different case, send it once", column = column.as_str())]
     Ambiguous { index: usize, column: ColumnName },
     #[error("mutation {index}: Table not found: {table}", table = table.table())]
     TableNotFound { index: usize, table: LdbTable },
     #[error("mutation {index}: table {table} has no column {column:?}, add it or leave it out", column = column.as_str())]
     UnknownColumn { index: usize, table: LdbTable, column: ColumnName },
+    #[error(
+        "mutation {index}: Missing field {column}, send a value (null is one, except in a key)"
+    )]
+    Missing { index: usize, column: ColumnName },
     #[error("mutation {index}")]
     Value { index: usize, source: ValueError },
 }
@@ -144,7 +149,7 @@ impl<'a> Order<'a> {
             } else {
                 Row::from_json(schema, values).map(Mutation::Upsert)
             };
-            let mutation = mutation.map_err(|source| DecodeError::Value { index, source })?;
+            let mutation = mutation.map_err(|error| DecodeError::value(index, error))?;
             decoded.mutations.push((Arc::clone(schema), mutation));
         }
         Ok(decoded)
@@ -157,7 +162,7 @@ impl<'a> Line<'a> {
         let table: String = line.read("table").map_err(member(&at("table")))?;
         let table = TableName::parse_folded(&table)
             .and_then(|table| LdbTable::new(family.clone(), table))
-            .map_err(|source| DecodeError::Name { index, field: at("table"), source })?;
+            .map_err(|name| DecodeError::Name { index, field: at("table"), name })?;
         let delete = line.read("delete").map_err(member(&at("delete")))?;
         let object: Object<'a> = line.read("values").map_err(member(&at("values")))?;
         Ok(Self { table, delete, values: values(index, &object)? })
@@ -173,10 +178,10 @@ fn values<'a>(
     let mut spelling: BTreeMap<ColumnName, &str> = BTreeMap::new();
     let mut values = BTreeMap::new();
     for (name, value) in object.members() {
-        let column = ColumnName::parse_folded(name).map_err(|source| DecodeError::Name {
+        let column = ColumnName::parse_folded(name).map_err(|error| DecodeError::Name {
             index,
             field: format!("mutations[{index}].values.{name}"),
-            source,
+            name: error,
         })?;
         match spelling.insert(column.clone(), name) {
             Some(other) if other != name => return Err(DecodeError::Ambiguous { index, column }),
@@ -198,6 +203,15 @@ fn read_cookie(body: &Object<'_>, field: &'static str) -> Result<Option<Vec<u8>>
         return Err(DecodeError::CookieTooLong { field });
     }
     Ok(Some(bytes))
+}
+
+impl DecodeError {
+    fn value(index: usize, source: ValueError) -> Self {
+        match source.problem {
+            Problem::Missing => Self::Missing { index, column: source.column },
+            _ => Self::Value { index, source },
+        }
+    }
 }
 
 impl From<DecodeError> for Error {
@@ -222,6 +236,9 @@ impl From<DecodeError> for Error {
             }
             DecodeError::UnknownColumn { index, column, .. } => {
                 (Code::ColumnUnknown, Some(values(index, &column)))
+            }
+            DecodeError::Missing { index, column } => {
+                (Code::ValueInvalid, Some(values(index, &column)))
             }
             DecodeError::Value { index, source } => {
                 (Code::ValueInvalid, Some(values(index, &source.column)))

@@ -18,9 +18,9 @@ pub(super) struct Wanted {
 /// A line of `POST /tables`.
 #[derive(Debug)]
 pub(super) struct Named {
-    pub(super) family: String,
-    pub(super) name: String,
-    pub(super) table: Wanted,
+    family: String,
+    name: String,
+    table: Wanted,
 }
 
 /// A request that makes no table. Texts of the original are kept.
@@ -28,9 +28,9 @@ pub(super) struct Named {
 pub(super) enum TableError {
     #[error("JSON Error")]
     Json { source: serde_json::Error },
-    #[error("Error unzipping fields: Field #{index} is malformed: expected 2 elements, got {got}")]
+    #[error("Field #{index} is malformed: expected 2 elements, got {got}")]
     Malformed { index: usize, got: usize },
-    #[error("Error unzipping fields: Field #{index}: Type '{name}' unknown")]
+    #[error("Field #{index}: Type '{name}' unknown")]
     UnknownType { index: usize, name: String },
     #[error(transparent)]
     Name(#[from] NameError),
@@ -72,6 +72,21 @@ impl Named {
         lines.into_iter().map(Self::parse).collect()
     }
 
+    /// The table that it makes.
+    pub(super) fn schema(&self) -> Result<TableSchema, Error> {
+        let Self { family, name, table } = self;
+        let schema = ldb_table(family, name).map_err(TableError::from);
+        schema.and_then(|of| table.schema(of)).map_err(|error| {
+            let doing = if error.unzips() { "unzipping fields param" } else { "creating table" };
+            error.answer().context(&self.while_doing(doing))
+        })
+    }
+
+    /// Words before what went wrong with it.
+    pub(super) fn while_doing(&self, doing: &str) -> String {
+        format!("{doing} for family {:?} table {:?}: ", self.family, self.name)
+    }
+
     fn parse(line: &RawValue) -> Result<Self, TableError> {
         let object = Object::parse(line.get().as_bytes())?;
         let (family, name) = (object.read("family")?, object.read("name")?);
@@ -101,36 +116,29 @@ impl From<serde_json::Error> for TableError {
 
 impl From<TableError> for Error {
     fn from(error: TableError) -> Self {
-        let message = Chain(&error).to_string();
-        match error {
+        let unzips = error.unzips();
+        let answer = error.answer();
+        if unzips { answer.context("Error unzipping fields: ") } else { answer }
+    }
+}
+
+impl TableError {
+    /// Is a pair of name and type none? The original says so in front, and not the same for one table and for several.
+    fn unzips(&self) -> bool {
+        matches!(self, TableError::Malformed { .. } | TableError::UnknownType { .. })
+    }
+
+    fn answer(self) -> Error {
+        let message = Chain(&self).to_string();
+        match self {
             TableError::Json { .. } => Error::new(Code::JsonInvalid, message),
             TableError::Malformed { index, .. } | TableError::UnknownType { index, .. } => {
                 Error::new(Code::SchemaInvalid, message).field(format!("fields[{index}]"))
             }
             TableError::Name(name) => name.into(),
             TableError::Schema(schema) => schema.into(),
-            TableError::TooWide(_) => Error::new(Code::TableTooWide, message).field("fields"),
+            TableError::TooWide(wide) => wide.into(),
         }
-    }
-}
-
-impl From<NameError> for Error {
-    fn from(error: NameError) -> Self {
-        let field = error.kind.to_string();
-        Error::new(Code::NameInvalid, error.to_string()).field(field)
-    }
-}
-
-impl From<SchemaError> for Error {
-    fn from(error: SchemaError) -> Self {
-        let field = match &error {
-            SchemaError::DuplicateColumn { column, .. } => format!("fields.{column}"),
-            SchemaError::NoKey { .. } => "keyFields".to_owned(),
-            SchemaError::DuplicateKeyColumn { column, .. }
-            | SchemaError::KeyColumnMissing { column, .. }
-            | SchemaError::KeyType { column, .. } => format!("keyFields.{column}"),
-        };
-        Error::new(Code::SchemaInvalid, error.to_string()).field(field)
     }
 }
 
@@ -174,7 +182,7 @@ mod tests {
         check(
             "{}",
             expect![[
-                r#"schema_invalid: table billing___rates: no key column, name at least one Some("keyFields")"#
+                r#"schema_invalid: table must have at least one key field Some("keyFields")"#
             ]],
         );
         check(
@@ -192,7 +200,7 @@ mod tests {
         check(
             r#"{"fields":[["1a","string"]]}"#,
             expect![[
-                r#"name_invalid: column name "1a" has forbidden characters: use lower-case letters, digits and underscores, and begin with a letter Some("column")"#
+                r#"name_invalid: Field names must be only letters, numbers, and underscore Some("fields.1a")"#
             ]],
         );
         check(
@@ -204,13 +212,13 @@ mod tests {
         check(
             r#"{"fields":[["a","string"]],"keyFields":["b"]}"#,
             expect![[
-                r#"schema_invalid: table billing___rates: key column "b" is not among the columns, add it or remove it from the key Some("keyFields.b")"#
+                r#"schema_invalid: Primary key field 'b' not specified as a field Some("keyFields.b")"#
             ]],
         );
         check(
             r#"{"fields":[["a","decimal"]],"keyFields":["a"]}"#,
             expect![[
-                r#"schema_invalid: table billing___rates: column "a" of type Decimal cannot be in the key, use String, Integer or ByteString Some("keyFields.a")"#
+                r#"schema_invalid: Fields of type 'decimal' cannot be a key field Some("keyFields.a")"#
             ]],
         );
         let wide: Vec<_> = (0..5).map(|n| format!(r#"["c{n}","string"]"#)).collect();

@@ -249,20 +249,20 @@ fn names_are_checked_and_folded() {
     check(
         r#"{"mutations":[{"table":"no__good","values":{}}]}"#,
         expect![[r#"
-        400 name_invalid: mutation 0: table name "no__good" has forbidden characters: use lower-case letters, digits and single underscores, and begin with a letter Some("mutations[0].table")
-    "#]],
+            400 name_invalid: mutation 0: Table names must be only letters, numbers, and single underscore Some("mutations[0].table")
+        "#]],
     );
     check(
         r#"{"mutations":[{"values":{}}]}"#,
         expect![[r#"
-        400 name_invalid: mutation 0: table name "" is too short: use at least 3 characters Some("mutations[0].table")
-    "#]],
+            400 name_invalid: mutation 0: Table names must be at least 3 characters Some("mutations[0].table")
+        "#]],
     );
     check(
         &flag(r#"{"id":1,"name":"x","so bad":1}"#),
         expect![[r#"
-        400 name_invalid: mutation 0: column name "so bad" has forbidden characters: use lower-case letters, digits and underscores, and begin with a letter Some("mutations[0].values.so bad")
-    "#]],
+            400 name_invalid: mutation 0: Field names must be only letters, numbers, and underscore Some("mutations[0].values.so bad")
+        "#]],
     );
     check(
         r#"{"mutations":[{"table":"flags","delete":true,"values":{"id":1}},{"table":"nowhere","values":{}}]}"#,
@@ -312,7 +312,7 @@ fn every_column_is_needed_and_keys_are_never_null() {
     check(
         &flag(r#"{"id":1}"#),
         expect![[r#"
-            400 value_invalid: mutation 0: column "name" (String): missing, send a value (null is one, except in a key) Some("mutations[0].values.name")
+            400 value_invalid: mutation 0: Missing field name, send a value (null is one, except in a key) Some("mutations[0].values.name")
         "#]],
     );
     check(
@@ -324,7 +324,7 @@ fn every_column_is_needed_and_keys_are_never_null() {
     check(
         r#"{"mutations":[{"table":"rates","delete":true,"values":{"tier":1}}]}"#,
         expect![[r#"
-            400 value_invalid: mutation 0: column "region" (String): missing, send a value (null is one, except in a key) Some("mutations[0].values.region")
+            400 value_invalid: mutation 0: Missing field region, send a value (null is one, except in a key) Some("mutations[0].values.region")
         "#]],
     );
 }
@@ -361,6 +361,97 @@ fn values_that_do_not_fit() {
     let long = |count| format!("\"{}\"", "ü".repeat(count));
     assert!(decode(&rate("region", &long(191)), Unknown::Ignore).is_ok());
     assert!(bad("region", &long(192)).1.contains("more than 191 characters"));
+}
+
+/// The clauses of what is converted, one by one; what each value becomes stands in the ledger's text.
+#[test]
+fn values_are_converted_as_the_original_does() {
+    let take = |column: &str, value: &str| {
+        let text = show(&rate(column, value), Unknown::Ignore);
+        let (_, values) = text.split_once("VALUES(").unwrap_or_else(|| panic!("{value}: {text}"));
+        let (values, _) = values.rsplit_once(')').unwrap();
+        let default = ["'eu'", "1", "1", "NULL", "NULL", "NULL"];
+        let columns = ["region", "tier", "price", "note", "icon", "tag"];
+        let at = columns.iter().position(|name| *name == column).unwrap();
+        // The others stay as they are.
+        let before: String = default[..at].iter().map(|value| format!("{value},")).collect();
+        let after: String = default[at + 1..].iter().map(|value| format!(",{value}")).collect();
+        let value = values.strip_prefix(&before).and_then(|rest| rest.strip_suffix(&after));
+        value.unwrap_or_else(|| panic!("{values}")).to_owned()
+    };
+    for (column, value, want) in [
+        // integer <- an integral number, true and false, a string of exactly an int64
+        ("tier", "10.0", "10"),
+        ("tier", "1e3", "1000"),
+        ("tier", "-0", "0"),
+        ("tier", "-9223372036854775808", "-9223372036854775808"),
+        ("tier", "9007199254740993", "9007199254740993"),
+        ("tier", "92233720368547758.07e2", "9223372036854775807"),
+        ("tier", "true", "1"),
+        ("tier", "false", "0"),
+        ("tier", "\"-7\"", "-7"),
+        ("tier", "\"9223372036854775807\"", "9223372036854775807"),
+        // decimal <- a finite number, true and false, a numeric string
+        ("price", "0.1", "0.1"),
+        ("price", "true", "1"),
+        ("price", "false", "0"),
+        ("price", "\"1e3\"", "1000"),
+        ("price", "1e-400", "0"),
+        ("price", "null", "NULL"),
+        // string and text <- a string, a number in the ledger's words, true and false
+        ("region", "10.0", "'10'"),
+        ("region", "1e25", "'10000000000000000000000000'"),
+        ("region", "0.1", "'0.1'"),
+        ("region", "9007199254740993", "'9007199254740993'"),
+        ("region", "true", "'1'"),
+        ("region", "\"a\\u0000b\"", "x'610062'"),
+        ("region", "\"\\ud83d\\ude00\"", "'\u{1f600}'"),
+        ("note", "false", "'0'"),
+        ("note", "-1.5", "'-1.5'"),
+        ("note", "\"\"", "''"),
+        // binary and bytestring <- base64, with line ends and loose last bits as Go takes it
+        ("icon", "\"AP8=\"", "x'00ff'"),
+        ("icon", "\"AP\\r\\n8=\"", "x'00ff'"),
+        ("tag", "\"AR==\"", "x'01'"),
+        ("tag", "\"\"", "x''"),
+    ] {
+        assert_eq!(take(column, value), want, "{column} <- {value}");
+    }
+}
+
+#[test]
+fn bodies_made_to_hurt_are_refused_or_passed_over() {
+    const DEPTH: usize = 300_000;
+    let deep = "[".repeat(DEPTH) + &"]".repeat(DEPTH);
+    let objects = "{\"a\":".repeat(DEPTH) + "1" + &"}".repeat(DEPTH);
+    let digits = "7".repeat(1_000_000);
+    let code = |body: &str| decode(body, Unknown::Ignore).err().map(|error| error.code());
+    for deep in [&deep, &objects] {
+        for body in [
+            deep.clone(),
+            format!("{{\"mutations\":{deep}}}"),
+            format!("{{\"mutations\":[{deep}]}}"),
+            flag(deep),
+            rate("note", deep),
+        ] {
+            let code = code(&body).unwrap();
+            assert_eq!(code.status().as_u16(), 400);
+        }
+        // Nobody asked for it, as in the original.
+        assert_eq!(code(&flag(&format!("{{\"id\":1,\"name\":\"x\",\"other\":{deep}}}"))), None);
+    }
+    for column in ["tier", "price", "region", "note"] {
+        for number in [&digits, "1e400", "-1e400", "1e99999999999999999999"] {
+            assert_eq!(code(&rate(column, number)), Some(Code::ValueInvalid), "{column}");
+        }
+    }
+    for value in ["01", "1.", ".5", "+1", "0x1", "Infinity", "-", "'x'", "\"\\x\"", "\"\n\""] {
+        assert_eq!(code(&rate("tier", value)), Some(Code::JsonInvalid), "{value}");
+    }
+    // No error repeats the whole of it.
+    let long = flag(&format!("{{\"{digits}\":1}}"));
+    let error = decode(&long, Unknown::Ignore).unwrap_err();
+    assert!(error.to_string().len() + error.blamed().unwrap().len() < 5000);
 }
 
 /// Pieces of requests, and of nonsense.
