@@ -3,9 +3,11 @@
 //! readers have joined it, and cuts the WAL, all within a budget that adapts. Where that does not help, because a reader
 //! stands still, the hard limit says so and the file is replaced.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FallocateFlags, fallocate};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, MAIN_DB};
 
@@ -20,6 +22,10 @@ const BETWEEN: Duration = Duration::from_millis(250);
 /// Without new entries the WAL does not grow, so a reader that is stuck is asked less often.
 const BETWEEN_IDLE: Duration = Duration::from_secs(5);
 const NAP: Duration = Duration::from_micros(300);
+/// A WAL is never shorter: SQLite writes the header of an empty one, syncs it and only then goes on. If the agent died
+/// just there, who may not write could not open the file: such a reader makes an index of its own of what is behind the
+/// header, and finds no end of differences when nothing is (SQLITE_PROTOCOL). Behind zeros it finds that all is well.
+const SHORTEST_WAL: u64 = 64;
 
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
@@ -68,6 +74,21 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// Makes an empty WAL as long as one has to be; what is in it stays. SQLite locks nothing in this file, so it may be
+    /// opened and closed.
+    pub(crate) fn pad(&self) {
+        let length = SHORTEST_WAL.try_into().expect("BUG: it is short");
+        let pad = || -> std::io::Result<()> {
+            let wal = File::options().write(true).open(&self.wal)?;
+            // Never cuts, whoever writes meanwhile.
+            Ok(fallocate(&wal, FallocateFlags::empty(), 0, length)?)
+        };
+        if let Err(error) = pad() {
+            // A full disk, for example. A crash at the wrong moment would keep readers out until the next start.
+            tracing::debug!(%error, "cannot lengthen the WAL");
+        }
+    }
+
     /// Lets the WAL pass its limit for a while: there is no room on the disk to replace the file.
     pub(crate) fn overdraw(&mut self, time: Duration) {
         self.overdraft = Some(Instant::now() + time);
@@ -78,10 +99,11 @@ impl Checkpoint {
         (self.budget, self.longest, self.is_served) = (SHORTEST, SHORTEST, false);
     }
 
-    /// The size of the WAL. Asks for the file's metadata only: opening and closing a file of SQLite's in this process
+    /// The size of the WAL; 0 when it is empty. Asks for the file's metadata only: opening and closing a file of SQLite's in this process
     /// would drop SQLite's locks.
     pub(crate) fn wal_bytes(&self) -> u64 {
-        bytes(&self.wal)
+        let bytes = bytes(&self.wal);
+        if bytes > SHORTEST_WAL { bytes } else { 0 }
     }
 
     pub(crate) fn budget(&self) -> Duration {
@@ -158,6 +180,7 @@ impl Checkpoint {
         let end = Instant::now() + time;
         let done = self.backfill(end, crash)? && self.until(end, CheckpointMode::TRUNCATE);
         if done {
+            self.pad();
             self.reset = Instant::now();
             crash.pass(Point::Cut)?;
         }

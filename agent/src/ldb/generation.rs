@@ -73,6 +73,7 @@ impl Generation {
             files,
         };
         generation.read_books()?;
+        generation.checkpoint.pad();
         Ok(generation)
     }
 

@@ -10,7 +10,7 @@ use crate::ldb::Error;
 /// Held while it lives. The file stays and holds the last holder's process id.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    pub(super) file: File,
 }
 
 impl Lock {
@@ -41,6 +41,16 @@ impl Lock {
             Err(error) if error.kind() == ErrorKind::StorageFull => {}
             told => told.map_err(Error::file("write", &path))?,
         }
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would not do: a child process that another thread starts has it too, from its fork to its exec,
+    /// and with it the lock.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(%error, "cannot unlock the LDB directory");
+        }
     }
 }

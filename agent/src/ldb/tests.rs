@@ -211,8 +211,29 @@ fn the_lock_is_the_directorys_and_ends_with_its_holder() {
     let pid = std::process::id().to_string();
     assert!(text.contains(&format!("process {pid}")), "{text}");
     assert_eq!(std::fs::read_to_string(dir.path().join(layout::LOCK)).unwrap().trim(), pid);
+    // What a child process has between its fork and its exec: another handle to the same open file.
+    let child = first._lock.file.try_clone().unwrap();
     drop(first);
     Writer::open(dir.path(), LdbLimits::default()).unwrap();
+    drop(child);
+}
+
+/// A crash between the header of a WAL and what follows it.
+#[test]
+fn readers_can_open_after_a_crash_that_left_the_wal_a_header_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let wal = dir.path().join("gen-1/ldb.db-wal");
+    for steps in [&steps(&mixed())[..2], &steps(&mixed())] {
+        let mut writer = Writer::open(dir.path(), LdbLimits::default()).unwrap();
+        apply_rest(&mut writer, steps, 100).unwrap();
+        let header = std::fs::read(&wal).unwrap()[..32].to_vec();
+        drop(writer);
+        assert!(std::fs::metadata(&wal).unwrap().len() < 4096, "the WAL is empty");
+        let file = std::fs::File::options().write(true).open(&wal).unwrap();
+        file.write_all_at(&header, 0).unwrap();
+        let seq = reader::Ldb::open(dir.path()).unwrap().seq().unwrap();
+        assert_eq!(Some(seq), steps.last().map(|step| step.position.seq));
+    }
 }
 
 #[test]

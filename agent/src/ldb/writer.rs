@@ -47,7 +47,7 @@ pub(crate) struct Writer {
     attached: u64,
     switches: u64,
     // Last, so that nobody else comes in before the files are closed.
-    _lock: Lock,
+    pub(super) _lock: Lock,
 }
 
 /// What a writer is made of.

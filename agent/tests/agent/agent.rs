@@ -37,10 +37,7 @@ pub(crate) fn config(dir: &Path, ctldb: CtlDbUrl) -> Config {
 
 impl Agent {
     pub(crate) async fn start(dir: &Path, ctldb: CtlDbUrl) -> Self {
-        // Programs that other tests start hold the lock of an agent that stopped, from their fork to their exec.
-        let started =
-            testkit::eventually(SOON, async || Self::start_with(config(dir, ctldb.clone())).await);
-        started.await.unwrap()
+        Self::start_with(config(dir, ctldb)).await.unwrap()
     }
 
     pub(crate) async fn start_with(config: Config) -> anyhow::Result<Self> {

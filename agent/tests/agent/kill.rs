@@ -1,8 +1,10 @@
-//! Kill -9, again and again, while the agent replays, cuts the WAL and replaces the file: after each the LDB is exactly
+//! Kill -9, again and again, while the agent replays, empties the WAL and replaces the file: after each the LDB is exactly
 //! the ledger up to its position.
+//!
+//! An agent is stopped when it is seen at the work that is wanted, what it then really is at is looked up, and it is
+//! killed before it can go on.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ::agent::args::LdbLimits;
@@ -14,91 +16,224 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::config;
 use crate::content::{self, Naive};
 use crate::ledger::{Ledger, TABLE, frame, upsert};
+use crate::victim::{Victim, Work};
 
 const CHILD: &str = "AGENT_TEST_KILLED";
-/// Agents that are killed beside each other, and how often each: together 500 times.
-const LANES: u64 = 5;
-const ROUNDS: u32 = 100;
-/// So small that most rounds cut the WAL, and those with a reader that holds it replace the file.
+/// How many agents are killed: by this variable, which the recipe `soak-agent` sets, or else so many.
+const KILLS: &str = "AGENT_KILLS";
+const KILLS_IN_TESTS: u32 = 500;
+/// Agents that are killed beside each other.
+const LANES: u32 = 4;
+/// So small that a few transactions lead to a checkpoint, and to a replacement where a reader holds the WAL.
 const SOFT: u64 = 32 << 10;
 const HARD: u64 = 96 << 10;
+/// The work that is wanted is waited for so long.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What was done by the agents that were killed.
+#[derive(Debug, Default)]
+struct Seen {
+    kills: u32,
+    /// Before there was anything to read.
+    unborn: u32,
+    transactions: u32,
+    checkpoints: u32,
+    replacements: u32,
+    /// Between the link and the control page.
+    linked: u32,
+    /// Replacements that came to their end, before the kill or at the next start.
+    replaced: u32,
+    /// Rounds in which something was applied.
+    moved: u32,
+}
 
 #[test]
 fn kill_minus_nine_loses_and_repeats_nothing() {
     if let Some(dir) = std::env::var_os(CHILD) {
         return child(&PathBuf::from(dir));
     }
-    std::thread::scope(|scope| {
-        let lanes: Vec<_> =
-            (0..LANES).map(|lane| scope.spawn(move || killed_often(lane))).collect();
-        let (mut moved, mut switched) = (0, 0);
-        for lane in lanes {
-            let (more, others) = lane.join().unwrap();
-            (moved, switched) = (moved + more, switched + others);
-        }
-        let all = ROUNDS * u32::try_from(LANES).unwrap();
-        assert!(moved > all / 6, "only {moved} of {all} rounds applied anything");
-        // Kills within a replacement are not sure to come about here: crash points of the writer's own tests cover it.
-        let _: u32 = switched;
+    let kills: u32 = std::env::var(KILLS).map_or(KILLS_IN_TESTS, |kills| kills.parse().unwrap());
+    let start = Instant::now();
+    let seen = std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES)
+            .map(|seed| scope.spawn(move || Lane::new(seed).kill_often(kills.div_ceil(LANES))))
+            .collect();
+        lanes.into_iter().map(|lane| lane.join().unwrap()).fold(Seen::default(), Seen::and)
     });
+    println!("{seen:?} in {:?}", start.elapsed());
+    assert!(seen.kills >= kills);
+    // A quarter of the rounds is meant for each.
+    let few = kills / 16;
+    assert!(seen.transactions >= few, "{seen:?}");
+    assert!(seen.checkpoints >= few, "{seen:?}");
+    assert!(seen.replacements >= few, "{seen:?}");
+    assert!(seen.replaced >= few / 2, "{seen:?}");
+    assert!(seen.moved >= kills / 4, "{seen:?}");
 }
 
-/// In how many rounds something was applied, and in how many the file was replaced.
-fn killed_often(seed: u64) -> (u32, u32) {
-    let dir = tempfile::tempdir().unwrap();
-    let ldb = dir.path().join("ldb");
-    let mut ledger = Ledger::new(dir.path());
-    ledger.append(&[TABLE]);
-    let (mut naive, mut random) = (Naive::new(), StdRng::seed_from_u64(seed));
-    let (mut last, mut moved, mut switched) = (0, 0, 0);
-    // How long an agent lives at most: adapted so that about a third of them come to apply something.
-    let mut life = Duration::from_millis(150);
-    for round in 0..ROUNDS {
-        let before = generation(&ldb);
-        let reader = (round % 2 == 1).then(|| held(&ldb)).flatten();
-        let mut agent = Killed(spawn(dir.path()));
-        // Some are killed while they start, most at work.
-        let end = Instant::now() + life.mul_f64(random.random());
-        for _ in 0..random.random_range(1..16) {
-            write(&mut ledger, &mut random);
-            let pause = Duration::from_micros(random.random_range(0..9000));
+impl Seen {
+    fn and(self, other: Seen) -> Seen {
+        Seen {
+            kills: self.kills + other.kills,
+            unborn: self.unborn + other.unborn,
+            transactions: self.transactions + other.transactions,
+            checkpoints: self.checkpoints + other.checkpoints,
+            replacements: self.replacements + other.replacements,
+            linked: self.linked + other.linked,
+            replaced: self.replaced + other.replaced,
+            moved: self.moved + other.moved,
+        }
+    }
+
+    fn note(&mut self, work: Work) {
+        self.kills += 1;
+        match work {
+            Work::Other => {}
+            Work::Transaction => self.transactions += 1,
+            Work::Checkpoint => self.checkpoints += 1,
+            Work::Replacement { linked } => {
+                self.replacements += 1;
+                self.linked += u32::from(linked);
+            }
+        }
+    }
+}
+
+/// A directory whose agents are killed one after the other.
+struct Lane {
+    dir: tempfile::TempDir,
+    ldb: PathBuf,
+    ledger: Ledger,
+    naive: Naive,
+    random: StdRng,
+    last: u64,
+    seen: Seen,
+}
+
+impl Lane {
+    fn new(seed: u32) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::new(dir.path());
+        ledger.append(&[TABLE]);
+        Self {
+            ldb: dir.path().join("ldb"),
+            dir,
+            ledger,
+            naive: Naive::new(),
+            random: StdRng::seed_from_u64(seed.into()),
+            last: 0,
+            seen: Seen::default(),
+        }
+    }
+
+    fn kill_often(mut self, rounds: u32) -> Seen {
+        for round in 0..rounds {
+            let before = generation(&self.ldb);
+            let reader = (round % 4 == 3).then(|| held(&self.ldb)).flatten();
+            let victim = self.start();
+            let random = Duration::from_millis(self.random.random_range(0..200));
+            match round % 4 {
+                // At a random moment of its first 200 ms; in an empty directory first.
+                0 => self.write_for(random),
+                1 => self.write_until(|| victim.is_at(Work::Transaction)),
+                2 => self.write_until(|| victim.is_at(Work::Checkpoint)),
+                _ => {
+                    self.write_until(|| victim.is_at(Work::Replacement { linked: false }));
+                    std::thread::sleep(random / 16);
+                }
+            }
+            let work = victim.kill();
+            self.seen.note(work);
+            drop(reader);
+            self.seen.replaced += u32::from(before.is_some() && generation(&self.ldb) != before);
+            self.check(round);
+        }
+        self.end();
+        self.seen
+    }
+
+    fn start(&self) -> Victim {
+        const TEST: &str = "kill::kill_minus_nine_loses_and_repeats_nothing";
+        Victim::start(TEST, CHILD, self.dir.path(), &self.ldb)
+    }
+
+    fn write_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.write();
+            let pause = Duration::from_micros(self.random.random_range(0..20_000));
             std::thread::sleep(pause.min(end.saturating_duration_since(Instant::now())));
         }
-        std::thread::sleep(end.saturating_duration_since(Instant::now()));
-        agent.0.kill().unwrap();
-        agent.0.wait().unwrap();
-        drop(reader);
-        switched += u32::from(before.is_some() && generation(&ldb) != before);
-        // Killed before it made anything, or in the middle of making it.
-        life = life.mul_f64(1.05).min(Duration::from_secs(1));
-        let Ok(reader) = Ldb::open(&ldb) else { continue };
-        let position = reader.position().unwrap();
-        let seq = position.map_or(0, |position| position.seq.get());
-        assert!(seq >= last, "round {round}: {seq} after {last}");
-        if seq > last {
-            moved += 1;
-            life = life.mul_f64(0.86);
+    }
+
+    fn write_until(&mut self, is_there: impl Fn() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        let mut next = Instant::now();
+        while !is_there() && Instant::now() < end {
+            if Instant::now() >= next {
+                self.write();
+                next = Instant::now() + Duration::from_millis(5);
+            }
+            std::thread::sleep(Duration::from_micros(100));
         }
-        last = seq;
-        let want = naive.replay(&ledger.entries, seq);
-        assert_eq!(content::of_ldb(&ldb), want, "round {round} at {seq}");
+    }
+
+    fn write(&mut self) {
+        let random = &mut self.random;
+        let kind = random.random_range(0..8);
+        let mut row = || upsert(&format!("row {}", random.random_range(0..50)), random.random());
+        let texts = match kind {
+            0 => frame([row(), row(), row()]),
+            1 => frame((0..100).map(|_| row())),
+            2 => vec!["DELETE FROM fam___tbl WHERE \"id\" = 'row 7'".to_owned()],
+            _ => vec![row()],
+        };
+        self.ledger.append(&texts);
+    }
+
+    /// Nothing is lost, nothing is there twice or by half, nothing steps back.
+    fn check(&mut self, round: u32) {
+        if !self.ldb.join("ctl").exists() {
+            // The last thing that is made at the first start.
+            assert_eq!(self.last, 0, "round {round}");
+            self.seen.unborn += 1;
+            return;
+        }
+        let reader = Ldb::open(&self.ldb).unwrap();
+        let seq = reader.position().unwrap().map_or(0, |position| position.seq.get());
+        assert!(seq >= self.last, "round {round}: {seq} after {}", self.last);
+        self.seen.moved += u32::from(seq > self.last);
+        self.last = seq;
         assert_eq!(reader.seq().unwrap().get(), seq);
-        let check: String =
-            content::open(&ldb).query_row("PRAGMA quick_check", [], |row| row.get(0)).unwrap();
-        assert_eq!(check, "ok");
+        let want = self.naive.replay(&self.ledger.entries, seq);
+        assert_eq!(content::of_ldb(&self.ldb), want, "round {round} at {seq}");
+        is_sound(&self.ldb);
     }
-    let mut agent = Killed(spawn(dir.path()));
-    let reader = Ldb::open(&ldb).unwrap();
-    for _ in 0..2000 {
-        if reader.seq().unwrap().get() == ledger.head() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
+
+    /// Left alone, an agent brings all of the ledger.
+    fn end(&mut self) {
+        let agent = self.start();
+        let end = Instant::now() + Duration::from_secs(60);
+        let reader = loop {
+            if let Ok(reader) = Ldb::open(&self.ldb)
+                && reader.seq().unwrap().get() == self.ledger.head()
+            {
+                break reader;
+            }
+            assert!(Instant::now() < end, "it does not catch up");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        drop(agent);
+        assert_eq!(content::of_ldb(&self.ldb), content::naive(&self.ledger.entries));
+        assert_eq!(reader.position().unwrap().unwrap().chain, self.ledger.chain);
+        is_sound(&self.ldb);
     }
-    agent.0.kill().unwrap();
-    assert_eq!(content::of_ldb(&ldb), content::naive(&ledger.entries));
-    assert_eq!(reader.position().unwrap().unwrap().chain, ledger.chain);
-    (moved, switched)
+}
+
+fn is_sound(ldb: &Path) {
+    let check = "PRAGMA quick_check";
+    let check: String = content::open(ldb).query_row(check, [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
 }
 
 /// The generation that is served.
@@ -110,40 +245,11 @@ fn generation(ldb: &Path) -> Option<PathBuf> {
 fn held(ldb: &Path) -> Option<rusqlite::Connection> {
     generation(ldb)?;
     let reader = content::open(ldb);
-    reader.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").ok()?;
+    reader.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").unwrap();
     Some(reader)
 }
 
-fn write(ledger: &mut Ledger, random: &mut StdRng) {
-    let mut row = || upsert(&format!("row {}", random.random_range(0..50)), random.random());
-    let texts = match row().len() % 4 {
-        0 => vec![row()],
-        1 => frame([row(), row(), row()]),
-        2 => frame((0..100).map(|_| row())),
-        _ => vec!["DELETE FROM fam___tbl WHERE \"id\" = 'row 7'".to_owned()],
-    };
-    ledger.append(&texts);
-}
-
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-fn spawn(dir: &Path) -> Child {
-    // By this name it is there even after another build took its place.
-    Command::new("/proc/self/exe")
-        .args(["--exact", "kill::kill_minus_nine_loses_and_repeats_nothing"])
-        .env(CHILD, dir)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
+/// What is killed: an agent in a process of its own.
 fn child(dir: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut config = config(&dir.join("ldb"), ::ledger::CtlDbUrl::Sqlite(dir.join("ctldb.sqlite")));

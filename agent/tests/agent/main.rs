@@ -13,4 +13,5 @@ mod legacy;
 mod mariadb;
 mod replay;
 mod stops;
+mod victim;
 mod wal;
