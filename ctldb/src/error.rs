@@ -180,7 +180,10 @@ pub enum Error {
         owner: OwnerId,
     },
     /// The limit of a writer is an object's, and is changed there and nowhere else.
-    #[error("the limit of writer {writer:?} is set by {owner}: change that object instead")]
+    #[error(
+        "the limit of writer {:?} is set by {owner}: change that object instead",
+        writer.as_str()
+    )]
     LimitOwned {
         /// The writer.
         writer: WriterName,

@@ -133,12 +133,34 @@ pub struct Cluster {
     pub timing: Timing,
 }
 
+/// Flags that make no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum ArgsError {
+    /// The file of `--ctldb-url-file`.
+    #[error(transparent)]
+    File(#[from] SecretFileError),
+    /// Nobody would be warned.
+    #[error(
+        "--warn-table-size {warn} is above --max-table-size {max}: nobody would be warned, lower it"
+    )]
+    Sizes {
+        /// The size that is warned of.
+        warn: u64,
+        /// The size that is refused.
+        max: u64,
+    },
+}
+
 impl Args {
     /// Reads the file that the flags name, so that a mistake shows at start.
     ///
     /// # Errors
-    /// The file cannot be read or holds no URL.
-    pub fn config(self) -> Result<Config, SecretFileError> {
+    /// The file cannot be read or holds no URL, or a warning would come after the refusal.
+    pub fn config(self) -> Result<Config, ArgsError> {
+        let (max, warn) = (self.max_table_size, self.warn_table_size);
+        if warn > max {
+            return Err(ArgsError::Sizes { warn, max });
+        }
         Ok(Config {
             ctldb: secret_file::read(&self.ctldb_url_file)?,
             ctldb_url_file: Some(self.ctldb_url_file),
@@ -152,10 +174,7 @@ impl Args {
             recheck: RECHECK,
             chores: CHORES,
             heartbeat: self.heartbeat_interval,
-            table_size: SizeLimit {
-                max_bytes: self.max_table_size,
-                warn_bytes: self.warn_table_size,
-            },
+            table_size: SizeLimit { max_bytes: max, warn_bytes: warn },
             source: Source::Cluster(Cluster {
                 kubeconfig: self.kubeconfig,
                 lease_namespace: self.lease_namespace,
@@ -231,6 +250,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("url");
         let config = || parse(&["--ctldb-url-file", file.to_str().unwrap()]).unwrap().config();
+        let sizes = ["--ctldb-url-file", "x", "--max-table-size", "1", "--warn-table-size", "2"];
+        let error = parse(&sizes).unwrap().config().unwrap_err();
+        assert!(error.to_string().contains("2 is above --max-table-size 1"), "{error}");
         let text = Chain(&config().unwrap_err()).to_string();
         assert!(text.contains("put the URL of ctldb into it"), "{text}");
         std::fs::write(&file, "postgres://op:s3cret@db/ctldb").unwrap();

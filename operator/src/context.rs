@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use ctldb::OwnerId;
+use ctldb::{CtlDb, OwnerId};
 
+use crate::args::Config;
 use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::database::Database;
@@ -29,6 +30,27 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// Touches no network yet.
+    pub(crate) fn new(
+        config: &Config,
+        cache: Cache,
+        objects: Arc<dyn Objects>,
+        metrics: Metrics,
+    ) -> Result<Self, ctldb::Error> {
+        let ctldb = CtlDb::open(config.ctldb.clone())?;
+        Ok(Self {
+            cluster: config.cluster_name.to_string(),
+            allow_drop: config.allow_drop,
+            cache,
+            objects,
+            database: Database::new(ctldb, config.cluster_name, metrics.clone()),
+            budget: Budget::new(config.max_changes),
+            requeue: Requeue::new(config.recheck),
+            sizes: Sizes::new(config.table_size),
+            metrics,
+        })
+    }
+
     /// Is it a first failure while the database answers others? It is tried again before anybody is told.
     pub(crate) fn is_hiccup(&self, verdict: &Verdict, object: &ObjectId) -> bool {
         verdict.is_vague()

@@ -38,7 +38,7 @@ mod verdict;
 mod wake;
 mod watch;
 
-pub use args::{Args, Cluster, Config, Source};
+pub use args::{Args, ArgsError, Cluster, Config, Source};
 pub use budget::MaxChanges;
 pub use manifests::{Manifests, Notice, Notices, Place, Problem, StatusNotice, first_table};
 pub use objects::Kind;

@@ -34,11 +34,11 @@ pub(crate) enum TableLimits {
         #[command(flatten)]
         table: TableName,
         /// Beyond this size, rows are refused: bytes, or with k, M, G, Ki, Mi, Gi. The original's default.
-        #[arg(long, value_name = "SIZE", default_value = "100Mi", value_parser = size)]
+        #[arg(long, value_name = "SIZE", default_value = "100Mi", value_parser = daemon::size::parse)]
         max_size: u64,
-        /// Beyond this size, somebody is warned. The original's default.
-        #[arg(long, value_name = "SIZE", default_value = "50Mi", value_parser = size)]
-        warn_size: u64,
+        /// Beyond this size, somebody is warned; by default half of the largest size, as in the original.
+        #[arg(long, value_name = "SIZE", value_parser = daemon::size::parse)]
+        warn_size: Option<u64>,
         #[command(flatten)]
         admin: Admin,
     },
@@ -90,37 +90,4 @@ pub(crate) enum WriterLimits {
         #[command(flatten)]
         admin: Admin,
     },
-}
-
-fn size(text: &str) -> Result<u64, String> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let unit = match unit {
-        "" => 1,
-        "k" => 1_000,
-        "M" => 1_000_000,
-        "G" => 1_000_000_000,
-        "Ki" => 1 << 10,
-        "Mi" => 1 << 20,
-        "Gi" => 1 << 30,
-        _ => 0,
-    };
-    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    let fits = bytes.filter(|&bytes| bytes > 0 && i64::try_from(bytes).is_ok());
-    fits.ok_or_else(|| "write a size like 104857600, 100Mi or 1G, more than zero".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_written_in_bytes_or_larger_units() {
-        for (text, bytes) in [("7", 7), ("100Mi", 104_857_600), ("1G", 1_000_000_000)] {
-            assert_eq!(size(text), Ok(bytes));
-        }
-        for text in ["", "0", "Mi", "1.5Gi", "-1", "1e3", "100mb", "99999999999Gi"] {
-            assert!(size(text).is_err(), "{text}");
-        }
-    }
 }

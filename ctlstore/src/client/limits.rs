@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -63,6 +63,10 @@ pub(crate) fn limits(args: Limits, out: &mut dyn Write) -> Result<Outcome> {
     match args {
         Limits::Table(TableLimits::List { admin }) => list::<Sizes>("tables", &admin, out),
         Limits::Table(TableLimits::Set { table, max_size, warn_size, admin }) => {
+            let warn_size = warn_size.unwrap_or(max_size / 2);
+            if warn_size > max_size {
+                bail!("--warn-size is above --max-size: nobody would be warned, make it smaller");
+            }
             let json = json!({ "max-size": max_size, "warn-size": warn_size });
             let TableName { family, table: name } = &table;
             let words = format!("table {family}___{name} may grow to {max_size} bytes");

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use hyper::Method;
 use serde_json::json;
 
@@ -20,7 +20,11 @@ pub(crate) fn writer(args: Writer, out: &mut dyn Write) -> Result<Outcome> {
         http.send(Ask::new(Method::POST, &["writers", &writer]).raw(secret)).await?;
         if !families.is_empty() {
             let bind = Ask::new(Method::PUT, &["v1", "writers", &writer, "families"]);
-            http.send(bind.json(&json!({ "families": families }))).await?;
+            http.send(bind.json(&json!({ "families": families }))).await.with_context(|| {
+                format!(
+                    "writer {writer} is known, but not bound to its families, and a new one may write all until it is: correct the cause and give the command again"
+                )
+            })?;
         }
         Ok(())
     })?;

@@ -136,6 +136,23 @@ async fn limits(executive: &Executive) {
          billing___plans  2097152    1048576\n\
          (all others)     104857600  52428800\n"
     );
+    let ended = executive
+        .run(&[
+            "limits",
+            "table",
+            "set",
+            "billing",
+            "plans",
+            "--max-size",
+            "1Mi",
+            "--warn-size",
+            "2Mi",
+        ])
+        .await;
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("--warn-size is above --max-size"), "{ended:?}");
+    done("limits table set billing plans --max-size 1Mi").await;
+    assert!(done("limits table list").await.contains("  1048576    524288\n"));
     done("limits table delete billing plans").await;
     done("limits writer set importer --rows 500 --period 1m").await;
     let listed: Value =

@@ -7,6 +7,7 @@ mod commanding;
 mod demo;
 mod documented;
 mod embedded;
+mod examples;
 mod executive;
 mod manifests;
 mod mutating;
