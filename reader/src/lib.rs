@@ -26,7 +26,8 @@
 //! ```
 //!
 //! Reading never waits for the agent, and works while the agent is down, as another user and through a read-only mount.
-//! What SQLite reports while the agent is being replaced is retried inside (see [`Error::is_unavailable`]).
+//! What SQLite reports while the agent is being replaced is retried inside (see [`Error::is_unavailable`]). Whoever empties
+//! the directory of a node by hand must restart its readers: they stay with the files that they have open.
 //!
 //! # What a read sees
 //! Each call reads one consistent state; two calls may read two. [`Family::view`] runs several reads on one. No promise

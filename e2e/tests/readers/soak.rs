@@ -167,9 +167,9 @@ fn say(what: &str, node: &Node, phase: &Phase) -> Result<()> {
     tell(&format!("{what}: {batches} batches, {rate:.0}/s; {}", phase.watched));
     // Applying is the agent's own word; from commit to sight is ours.
     let metrics = node.metrics()?;
-    for line in metrics.lines().filter(|line| line.contains("apply") && !line.starts_with('#')) {
-        tell(&format!("  {line}"));
-    }
+    let [half, most] = [50, 99].map(|percent| applied_within(&metrics, percent));
+    let (half, most) = (half.context("no time of applying")?, most.context("no such time")?);
+    tell(&format!("  the agent applied half within {half} s, 99 of 100 within {most} s"));
     let errors = node.agent()?.stderr();
     // It may not replace its file twice in ten seconds; between, it may have to wait for those who pin the WAL.
     let wrong =
@@ -177,6 +177,19 @@ fn say(what: &str, node: &Node, phase: &Phase) -> Result<()> {
     let errors: Vec<_> = errors.lines().filter(wrong).collect();
     ensure!(errors.is_empty(), "the agent complains: {errors:?}");
     Ok(())
+}
+
+/// The bucket that holds so many of a hundred looks at the ledger: what came with them was applied within this, in seconds.
+fn applied_within(metrics: &str, percent: u64) -> Option<&str> {
+    let buckets = metrics.lines().filter_map(|line| {
+        let bucket = line.strip_prefix("ctlstore_agent_apply_seconds_bucket{le=\"")?;
+        let (bound, count) = bucket.split_once("\"} ")?;
+        Some((bound, count.parse::<u64>().ok()?))
+    });
+    let buckets: Vec<_> = buckets.collect();
+    let (_, all) = buckets.last()?;
+    let enough = |(_, count): &&(&str, u64)| count * 100 >= all * percent;
+    buckets.iter().find(enough).map(|(bound, _)| *bound)
 }
 
 /// One generation, and the agent holds no other one open.

@@ -1,7 +1,8 @@
 // Reads an LDB with Node's own SQLite (Node 24 or later), by the rules of docs/reading.md.
 //
-//   node ldb.js once DIR FAMILY___TABLE      prints the rows
-//   node ldb.js follow DIR FAMILY___TABLE    prints them again after each change, until it is killed
+//   npm ci                                       brings Node 24, if yours is older
+//   npx node ldb.js once DIR FAMILY___TABLE      prints the rows
+//   npx node ldb.js follow DIR FAMILY___TABLE    prints them again after each change, until it is killed
 
 import { openSync, readSync } from 'node:fs';
 import { join, resolve } from 'node:path';

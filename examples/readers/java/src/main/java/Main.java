@@ -9,6 +9,7 @@ import java.util.List;
  * Reads an LDB over JDBC.
  *
  * <pre>
+ * mvn compile
  * java -cp 'target/classes:target/jars/*' Main once DIR FAMILY___TABLE      prints the rows
  * java -cp 'target/classes:target/jars/*' Main follow DIR FAMILY___TABLE    again after each change, until it is killed
  * </pre>
