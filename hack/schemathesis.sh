@@ -50,5 +50,8 @@ post /v1/writers/robot "$SCHEMATHESIS_SECRET"
 post /v1/families/shop ''
 post /v1/families/shop/tables/items '{"fields":[["id","integer"],["name","string"]],"keyFields":["id"]}'
 
-"$venv/bin/st" --config-file hack/schemathesis.toml run "http://$api/openapi.json" \
+# What it remembers of a run goes with the folder.
+config=$PWD/hack/schemathesis.toml
+cd "$dir"
+"$venv/bin/st" --config-file "$config" run "http://$api/openapi.json" \
     --phases examples,coverage,fuzzing --continue-on-failure "$@"

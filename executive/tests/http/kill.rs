@@ -1,5 +1,5 @@
-//! The executive is killed in the middle of load, again and again, and started again: no half batch, no hole, no
-//! acknowledged batch lost, no batch twice for one pair of cookies.
+//! The executive, or MariaDB behind it, is killed in the middle of load, again and again, and started again: no half batch,
+//! no hole, no acknowledged batch lost, no batch twice for one pair of cookies.
 
 use std::collections::BTreeMap;
 use std::io::{Write, stderr};
@@ -24,10 +24,22 @@ const WRITERS: usize = 4;
 const ROWS: i64 = 3;
 const SECRET: &str = "the-secret";
 
-/// The rounds: a few here, `CTLSTORE_KILL_ROUNDS=100` for the whole promise.
-fn rounds() -> u64 {
-    let rounds = std::env::var_os("CTLSTORE_KILL_ROUNDS");
-    rounds.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(40)
+/// Who is killed.
+enum Victim {
+    Executive,
+    MariaDb(MariaDb),
+}
+
+impl Victim {
+    /// The rounds: a few here, `CTLSTORE_KILL_ROUNDS=100` for the whole promise. MariaDB takes seconds to come back.
+    fn rounds(&self) -> u64 {
+        let rounds = std::env::var_os("CTLSTORE_KILL_ROUNDS");
+        let few = match self {
+            Self::Executive => 40,
+            Self::MariaDb(_) => 6,
+        };
+        rounds.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(few)
+    }
 }
 
 /// Where the executive listens now; it moves with every start.
@@ -187,8 +199,37 @@ impl Load {
         Ok(Self { place, url_file, db, program, _dir: dir })
     }
 
+    /// Kills the victim and brings it back.
+    async fn kill(&mut self, victim: &Victim) -> Result<()> {
+        match victim {
+            Victim::Executive => {
+                self.program.kill()?;
+                let (program, addr) = start(&self.url_file).await?;
+                self.program = program;
+                *self.place.write().unwrap_or_else(PoisonError::into_inner) = addr;
+            }
+            Victim::MariaDb(maria) => {
+                maria.kill();
+                maria.restart()?;
+                // Until writers get on: the next kill is to meet load.
+                let head = self.head().await?;
+                let written = async || {
+                    ensure!(self.head().await? > head, "nobody writes");
+                    Ok(())
+                };
+                testkit::eventually(Duration::from_secs(60), written).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn head(&self) -> Result<Seq> {
+        let meta = async || Ok(self.db.meta().await?);
+        Ok(testkit::eventually(Duration::from_secs(60), meta).await?.last_seq())
+    }
+
     /// Kills and starts; then says what the writers were told.
-    async fn run(&mut self, rounds: u64) -> Result<Vec<Writer>> {
+    async fn run(&mut self, victim: &Victim) -> Result<Vec<Writer>> {
         let stop = CancellationToken::new();
         let writers: Vec<_> = (0..WRITERS)
             .map(|number| {
@@ -198,13 +239,10 @@ impl Load {
                 std::thread::spawn(move || writer.write_on(&stop))
             })
             .collect();
-        for round in 0..rounds {
+        for round in 0..victim.rounds() {
             // Each kill meets the load at another moment.
             tokio::time::sleep(Duration::from_millis(20 + round * 37 % 90)).await;
-            self.program.kill()?;
-            let (program, addr) = start(&self.url_file).await?;
-            self.program = program;
-            *self.place.write().unwrap_or_else(PoisonError::into_inner) = addr;
+            self.kill(victim).await?;
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
         stop.cancel();
@@ -215,10 +253,10 @@ impl Load {
     }
 }
 
-async fn killed_under_load(url: Option<String>) -> Result<()> {
+async fn killed_under_load(url: Option<String>, victim: Victim) -> Result<()> {
     let start = Instant::now();
     let mut load = Load::prepare(url).await?;
-    let writers = load.run(rounds()).await?;
+    let writers = load.run(&victim).await?;
     load.db.verify().await?;
     let batches = batches(&load.db).await?;
     for writer in &writers {
@@ -238,17 +276,24 @@ async fn killed_under_load(url: Option<String>) -> Result<()> {
         assert_eq!(cookie, own.len().to_string());
     }
     let (batches, took) = (batches.len(), start.elapsed());
-    writeln!(stderr(), "{batches} batches, {} rounds, {took:?}", rounds())?;
+    writeln!(stderr(), "{batches} batches, {} rounds, {took:?}", victim.rounds())?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_under_load_on_mariadb() {
     let url = MariaDb::shared().create_database().unwrap().url;
-    killed_under_load(Some(url)).await.unwrap();
+    killed_under_load(Some(url), Victim::Executive).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mariadb_is_killed_under_load() {
+    let maria = MariaDb::start().unwrap();
+    let url = maria.create_database().unwrap().url;
+    killed_under_load(Some(url), Victim::MariaDb(maria)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_under_load_on_sqlite() {
-    killed_under_load(None).await.unwrap();
+    killed_under_load(None, Victim::Executive).await.unwrap();
 }
