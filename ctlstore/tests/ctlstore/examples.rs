@@ -11,10 +11,10 @@ use crate::executive::{Executive, line};
 const COMMANDS: &[(&str, &str)] = &[
     ("family create", "family billing is made\n"),
     ("table create", "table billing___plans is made (ledger entry 1)\n"),
-    ("table add-fields", "table billing___plans has the fields (ledger entry 2)\n"),
-    ("table show", "billing___plans  notes  text\n"),
     ("writer register", "writer importer is known, and may write billing\n"),
-    ("mutate", "1 row is written in 1 batch (ledger entry 3)\n"),
+    ("mutate", "1 row is written in 1 batch (ledger entry 2)\n"),
+    ("table add-fields", "table billing___plans has the fields (ledger entry 3)\n"),
+    ("table show", "billing___plans  notes  text\n"),
     ("history", r#"id="pro""#),
     ("ledger tail", "  importer  REPLACE INTO billing___plans"),
     ("ledger show", "writer     importer\n"),
@@ -27,7 +27,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("table clear", "table billing___plans has no rows any more"),
     ("table drop", "table billing___plans is dropped"),
     ("ledger verify", "the chain holds: "),
-    ("ledger skip", "agents will pass entry 3 as if it were empty\n"),
+    ("ledger skip", "agents will pass entry 2 as if it were empty\n"),
     ("ctldb new-history", "its first entry comes after 4711\n"),
 ];
 
@@ -63,7 +63,7 @@ async fn what_the_examples_of_the_help_say_is_so() {
             example = example.replace(there, here);
         }
         if command.starts_with("ledger") {
-            example = example.replace("4711", "3");
+            example = example.replace("4711", "2");
         }
         let mut shell = Command::new("sh");
         let script = format!("PATH='{binaries}':\"$PATH\"\n{example}");

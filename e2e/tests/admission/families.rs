@@ -90,7 +90,7 @@ const FAMILIES: &[Case] = &[
             let limit = json!({ "writer": "importer", "rowsPerMinute": 5000 });
             f["spec"]["writerLimits"] = json!([limit, limit]);
         },
-        Some("Duplicate value"),
+        Some("duplicate entries for key"),
     ),
     (
         "limits of writers: negative",

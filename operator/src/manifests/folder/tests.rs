@@ -176,6 +176,22 @@ fn what_the_schema_does_not_have_is_refused_with_its_line() {
             r#"t.yaml:7: spec.tableDefaults.maxSize: Invalid value: "array": must be of type integer or string"#
         ]],
     );
+    let limit = |rows| {
+        format!("{FAMILY}spec:\n  writerLimits:\n  - writer: importer\n    rowsPerMinute: {rows}\n")
+    };
+    check(&limit("0"), expect!["t.yaml:1: CtlFamily /billing"]);
+    check(
+        &limit("-1"),
+        expect![
+            "t.yaml:8: spec.writerLimits[0].rowsPerMinute: Invalid value: -1: should be greater than or equal to 0"
+        ],
+    );
+    check(
+        &limit("1000000000001"),
+        expect![
+            "t.yaml:8: spec.writerLimits[0].rowsPerMinute: Invalid value: 1000000000001: should be less than or equal to 1000000000000"
+        ],
+    );
 }
 
 #[test]
