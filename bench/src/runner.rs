@@ -18,6 +18,8 @@ pub(crate) struct Contender<'a> {
 pub(crate) enum Budget {
     /// The first contender's figure is at least so many times the second's.
     AtLeast { times: f64, first: &'static str, second: &'static str },
+    /// The first contender's figure is at most so many times the second's.
+    AtMostTimes { times: f64, first: &'static str, second: &'static str },
     /// A contender's figure is at least this.
     NotBelow { limit: f64, of: &'static str },
     /// A contender's figure is at most this.
@@ -121,10 +123,14 @@ fn judge<'a, 'f>(
 ) -> Option<Verdict<'a>> {
     Some(match budget {
         Budget::AtLeast { times, first, second } => {
-            let pairs = figures(first)?.iter().zip(figures(second)?);
-            let measured = median(&pairs.map(|(first, second)| first / second).collect::<Vec<_>>());
+            let measured = ratio(figures(first)?, figures(second)?);
             let budget = format!("{first} is at least {times} times {second}");
             Verdict { scenario, budget, measured, kept: measured >= *times }
+        }
+        Budget::AtMostTimes { times, first, second } => {
+            let measured = ratio(figures(first)?, figures(second)?);
+            let budget = format!("{first} is at most {times} times {second}");
+            Verdict { scenario, budget, measured, kept: measured <= *times }
         }
         Budget::NotBelow { limit, of } => {
             let measured = median(figures(of)?);
@@ -141,6 +147,11 @@ fn judge<'a, 'f>(
             }
         }
     })
+}
+
+/// The median of the ratios within a round.
+fn ratio(first: &[f64], second: &[f64]) -> f64 {
+    median(&first.iter().zip(second).map(|(first, second)| first / second).collect::<Vec<_>>())
 }
 
 fn median(figures: &[f64]) -> f64 {
@@ -169,6 +180,7 @@ mod tests {
             ],
             budgets: vec![
                 Budget::AtLeast { times: 10.0, first: "fast", second: "slow" },
+                Budget::AtMostTimes { times: 9.0, first: "fast", second: "slow" },
                 Budget::AtMost { limit: 29.0, of: "fast" },
             ],
         };
@@ -176,8 +188,9 @@ mod tests {
         let kept = run(&mut scenario, 3, &mut out, &mut json).unwrap();
         let out = String::from_utf8(out).unwrap();
         assert!(out.contains("fast is at least 10 times slow: 10.00, kept"), "{out}");
+        assert!(out.contains("fast is at most 9 times slow: 10.00, NOT KEPT"), "{out}");
         assert!(out.contains("fast is at most 29: 30.00, NOT KEPT"), "{out}");
         assert!(!kept);
-        assert_eq!(String::from_utf8(json).unwrap().lines().count(), 4);
+        assert_eq!(String::from_utf8(json).unwrap().lines().count(), 5);
     }
 }
