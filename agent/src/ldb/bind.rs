@@ -37,7 +37,8 @@ pub(crate) fn run(
 }
 
 fn upsert(table: &LdbTable, names: &[ColumnName]) -> String {
-    let mut sql = format!("REPLACE INTO \"{table}\" (");
+    let mut sql = begun("REPLACE INTO", table, names.len());
+    sql += " (";
     for (index, name) in names.iter().enumerate() {
         sql += if index == 0 { "\"" } else { ",\"" };
         sql += name.as_str();
@@ -51,12 +52,25 @@ fn upsert(table: &LdbTable, names: &[ColumnName]) -> String {
 }
 
 fn delete(table: &LdbTable, key: &[(ColumnName, Literal)]) -> String {
-    let mut sql = format!("DELETE FROM \"{table}\" WHERE ");
+    let mut sql = begun("DELETE FROM", table, key.len());
+    sql += " WHERE ";
     for (index, (name, _)) in key.iter().enumerate() {
         sql += if index == 0 { "\"" } else { " AND \"" };
         sql += name.as_str();
         sql += "\" = ?";
     }
+    sql
+}
+
+/// With room for most texts: growing one costs as much as writing it.
+fn begun(verb: &str, table: &LdbTable, columns: usize) -> String {
+    let mut sql = String::with_capacity(96 + 24 * columns);
+    sql += verb;
+    sql += " \"";
+    sql += table.family().as_str();
+    sql += LdbTable::SEPARATOR;
+    sql += table.table().as_str();
+    sql += "\"";
     sql
 }
 

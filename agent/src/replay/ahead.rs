@@ -23,10 +23,11 @@ use crate::replay::turn::{Next, Turn, counted, settle};
 use crate::replay::{Replay, ReplayError, planned, turn};
 use crate::source::Limit;
 
-/// Plans in hand; their size is bounded by the room.
-const QUEUE: usize = 16;
+/// Plans in hand; their size is bounded by the room. Few, so that what is read is applied while caches have it, and its
+/// memory serves the next look.
+const QUEUE: usize = 3;
 /// A look larger than the one before fetches more at a time; the first ones are small, so that applying begins soon.
-const LARGEST: Limit = Limit { entries: 8000, bytes: 4 << 20 };
+const LARGEST: Limit = Limit { entries: 2000, bytes: 4 << 20 };
 /// When the next plan is late, readers get what is there.
 const LATE: Duration = Duration::from_millis(100);
 
