@@ -201,7 +201,11 @@ impl Service {
         Request { method: "GET", path, headers: &[], body: b"" }.send(self.admin)
     }
 
-    async fn start(args: &[&str]) -> Result<Self> {
+    /// Starts `ctlstore` with these arguments and waits until it says where it listens.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start(args: &[&str]) -> Result<Self> {
         let mut program = Program::ctlstore(args)?;
         let service = args.first().copied().unwrap_or_default();
         let wanted = format!("{service} started");

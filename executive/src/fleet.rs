@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::log::Chain;
+use daemon::ready::Gate;
 use ledger::snapshot::{MAX_MANIFEST_BYTES, Manifest, ManifestError, Object};
 use ledger::{History, Mark, Seq};
 use store::{Location, Store, StoreError};
@@ -20,8 +21,11 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::hold::{Seen, behind};
 
-/// Between two comparisons, and how long ctldb may take to answer.
+/// Between two comparisons, and until the first one.
 const BEAT: Duration = Duration::from_secs(5);
+const FIRST: Duration = Duration::from_millis(200);
+/// A comparison takes no longer: [`PATIENCE`], and what ctldb may take.
+const ROUND: Duration = Duration::from_secs(20);
 /// A store that has not answered by then is away.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks at a pointer that was read and holds nothing up, give or take a quarter: it moves every few minutes.
@@ -127,19 +131,27 @@ impl<P: fmt::Debug> Source<P> {
     }
 }
 
-/// Compares the ledger with the fleet until `stop`.
+/// Compares the ledger with the fleet until `stop`. We are not ready before the first time.
 pub(crate) async fn watch(
     app: App,
-    mut fleet: Fleet,
+    (mut fleet, gate): (Fleet, Gate),
     stop: CancellationToken,
 ) -> Result<(), Infallible> {
     let compare = async {
+        let mut pause = FIRST;
         loop {
-            // A ctldb that does not answer takes no changes, and who watches its health says so.
-            if let Err(error) = compare(&app, &mut fleet).await {
-                tracing::debug!(error = %Chain(&error), "the ledger was not compared with the fleet");
+            match timeout(ROUND, compare(&app, &mut fleet)).await {
+                Ok(Ok(())) => {
+                    gate.set(true, "");
+                    pause = BEAT;
+                }
+                // A ctldb that does not answer takes no changes, and who watches its health says so.
+                Ok(Err(error)) => {
+                    tracing::debug!(error = %Chain(&error), "the ledger was not compared with the fleet");
+                }
+                Err(_) => tracing::debug!("the ledger was not compared with the fleet in time"),
             }
-            sleep(BEAT).await;
+            sleep(pause).await;
         }
     };
     tokio::select! {
@@ -150,11 +162,9 @@ pub(crate) async fn watch(
 }
 
 async fn compare(app: &App, fleet: &mut Fleet) -> Result<(), ctldb::Error> {
-    let Ok(meta) = timeout(BEAT, app.db.meta()).await else { return Ok(()) };
-    fleet.look(meta?.history).await;
+    fleet.look(app.db.meta().await?.history).await;
     // The ledger is read last: what a node has was in it before.
-    let Ok(verdict) = timeout(BEAT, verdict(app, fleet)).await else { return Ok(()) };
-    let reason = verdict?;
+    let reason = verdict(app, fleet).await?;
     if reason.is_some() {
         fleet.hurry();
     }

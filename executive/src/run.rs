@@ -77,7 +77,8 @@ pub async fn run(
     tasks.spawn("http", serve(server, routes(&app, operations), stop.clone(), idle));
     tasks.spawn("ctldb", health::watch(app.clone(), gate, stop.clone()));
     if let Some(fleet) = Fleet::new(config.fleet_position_file, config.snapshots.as_ref()) {
-        tasks.spawn("fleet", fleet::watch(app.clone(), fleet, stop.clone()));
+        let watched = (fleet, readiness.gate("fleet"));
+        tasks.spawn("fleet", fleet::watch(app.clone(), watched, stop.clone()));
     }
     tasks.spawn("sizes", sizes::watch(app.clone(), stop.clone()));
     let watched = Watched {

@@ -12,7 +12,7 @@ use testkit::mariadb::MariaDb;
 use testkit::s3::{S3Server, SECRET_KEY};
 
 use crate::client;
-use crate::server::{AS_WRITER, Backend, SECRET, Server, WRITER, kv};
+use crate::server::{AS_WRITER, Backend, SECRET, Server, kv};
 
 const SOON: Duration = Duration::from_secs(40);
 
@@ -77,9 +77,6 @@ async fn nothing_is_written_while_nodes_report_to_be_ahead() {
         config.fleet_position_file = Some(fleet);
     };
     let server = first.beside(configure).await;
-    // Not even before it was compared.
-    let held = server.mutate("fam", kv(&[(2, "b")], None, None)).await;
-    assert_eq!(held.status, 503, "{}", held.text());
     is_held(&server, "the ledger ends at").await;
     let author = ctldb::Author::system("test");
     server.db.new_history(ahead.seq, &author).await.unwrap();
@@ -165,14 +162,6 @@ async fn a_restore_behind_the_newest_snapshot(mut ctldb: Restorable, snapshots: 
     };
     let server = start(ctldb.url()).await;
     // No snapshot yet: nothing to wait for.
-    assert_eq!(server.db.meta().await.unwrap().last, None);
-    eventually(SOON, async || {
-        let held = server.send("GET /v1/status", &[], "").await.ok().text();
-        anyhow::ensure!(held.contains("\"hold\":null"), "{held}");
-        Ok(())
-    })
-    .await
-    .unwrap();
     let server = server.with_kv().await;
     writes(&server).await;
     ctldb.back_up();
@@ -242,19 +231,8 @@ async fn a_store_that_is_away_holds_nothing_up() {
             with_admin_port(config);
             config.snapshots = Some(location);
         };
-        let server = Server::start_with(Backend::Sqlite, configure).await;
-        eventually(SOON, async || {
-            let answer = server.send("POST /families/fam", &[], "").await;
-            anyhow::ensure!(matches!(answer.status, 200 | 409), "{}", answer.text());
-            let secret = server.send(&format!("POST /writers/{WRITER}"), &[], SECRET).await;
-            anyhow::ensure!(matches!(secret.status, 200 | 409), "{}", secret.text());
-            let table = r#"{"fields":[["id","integer"],["value","string"]],"keyFields":["id"]}"#;
-            let table = server.send("POST /families/fam/tables/kv_", &[], table).await;
-            anyhow::ensure!(matches!(table.status, 200 | 409), "{}", table.text());
-            Ok(())
-        })
-        .await
-        .unwrap();
+        // Ready within seconds.
+        let server = Server::start_with(Backend::Sqlite, configure).await.with_kv().await;
         writes(&server).await;
         assert_eq!(metric(&server, "fleet_unknown").await, "1");
         server.end().await;
