@@ -32,6 +32,8 @@ pub(crate) struct Step {
 pub(crate) struct Outcome {
     pub(crate) changed: u64,
     pub(crate) rows: Vec<SqlRow>,
+    /// The number that it gave to `LAST_INSERT_ID`; none on SQLite.
+    pub(crate) given: Option<u64>,
 }
 
 /// A database: hands out connections. Making one never touches the network.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ledger::{LdbTable, WriterName};
+use ledger::{LdbTable, Position, WriterName};
 
 use crate::connection::{Outcome, SqlRow, SqlValue, Step};
 use crate::limits::size_limit;
-use crate::prepared::Prepared;
+use crate::prepared::{Claim, Memory, Prepared};
 use crate::rate_limit::effective;
 use crate::session::Session;
 use crate::writers::Writer;
@@ -40,7 +40,15 @@ pub(crate) struct Usage {
 
 pub(crate) const ACTION: &str = "look up writers and their tables";
 
-/// Behind the columns of [`writers::COLUMNS`], after the name.
+/// What is kept of writers and tables, at most.
+const MOST: usize = 256;
+
+// The columns of a writer: its name, those of [`writers::COLUMNS`], its limit and its rows.
+const NAME: usize = 0;
+const COOKIE: usize = 2;
+const LAST_DIGEST: usize = 4;
+const LAST_SEQ: usize = 5;
+const IS_OURS: usize = 6;
 const OWN_RATE: usize = writers::COLUMNS_COUNT + 1;
 
 impl Session {
@@ -56,31 +64,18 @@ impl Session {
         }
     }
 
-    /// Takes the ledger lock as the first statement of a transaction and reads under it, in the same round trip.
-    pub(crate) async fn lock_and_look(
-        &mut self,
-        batches: &[Arc<Prepared>],
-        reserved: &[&LdbTable],
-    ) -> Result<Facts, Error> {
-        let now = SystemTime::now();
-        let limits = self.options().limits;
-        let steps = steps(batches, limits, now);
-        match self.lock_ledger(reserved, &steps).await {
-            Ok(outcomes) => {
-                let facts = Facts::read(outcomes, limits, now);
-                if facts.is_err() {
-                    self.rollback().await;
-                }
-                facts
-            }
-            Err(Error::NotMigrated) => Err(self.why_not_migrated().await),
-            Err(error) => Err(error),
+    /// The same under the ledger lock. When it fails, no transaction is open.
+    pub(crate) async fn look_again(&mut self, steps: &[Step]) -> Result<Vec<Outcome>, Error> {
+        let answer = self.script(steps).await;
+        if answer.is_err() {
+            self.rollback().await;
         }
+        answer.map_err(|fault| Error::bookkeeping(ACTION, fault))
     }
 }
 
 impl Facts {
-    fn read(
+    pub(crate) fn read(
         outcomes: Vec<Outcome>,
         limits: Option<Limits>,
         now: SystemTime,
@@ -99,6 +94,61 @@ impl Facts {
         };
         let tables = tables.iter().map(table).collect::<Result<_, Error>>()?;
         Ok(Self { meta, limits, now, writers, tables })
+    }
+
+    /// Is all there that these batches are judged by?
+    pub(crate) fn cover(&self, batches: &[Arc<Prepared>]) -> bool {
+        batches.iter().all(|batch| {
+            let writer =
+                |claim: &Claim| matches!(self.row_of(&claim.credentials.writer), Ok(Some(_)));
+            batch.claim.as_ref().is_none_or(writer)
+                && batch.tables.iter().all(|table| self.table(table).is_some())
+        })
+    }
+
+    /// Are writers' rows counted in the same window then?
+    pub(crate) fn is_of_window(&self, limits: Option<Limits>, now: SystemTime) -> bool {
+        let bucket = |limits: Limits, at| limits.rate.window(at).bucket;
+        self.limits.map(|limits| bucket(limits, self.now))
+            == limits.map(|limits| bucket(limits, now))
+    }
+
+    /// Adds what was known before and still holds. False: it would be too much, and nothing was added.
+    pub(crate) fn absorb(&mut self, before: Self) -> bool {
+        if before.writers.len() + before.tables.len() > MOST {
+            return false;
+        }
+        let Self { tables, writers, .. } = before;
+        for facts in tables {
+            if self.table(facts.record.schema.table()).is_none() {
+                self.tables.push(facts);
+            }
+        }
+        for row in writers {
+            if !self.writers.iter().any(|known| known.0[NAME] == row.0[NAME]) {
+                self.writers.push(row);
+            }
+        }
+        true
+    }
+
+    /// Takes in what a batch leaves behind.
+    pub(crate) fn learn(&mut self, batch: &Prepared, memory: Option<&Memory>, last: Position) {
+        self.meta.last = Some(last);
+        let (Some(claim), Some(memory)) = (&batch.claim, memory) else { return };
+        let name = SqlValue::from(claim.credentials.writer.as_str());
+        let Some(SqlRow(row)) = self.writers.iter_mut().find(|row| row.0[NAME] == name) else {
+            return;
+        };
+        if let Some(cookie) = claim.cookie.as_deref() {
+            row[COOKIE] = cookie.into();
+        }
+        row[LAST_DIGEST] = batch.digest.as_slice().into();
+        row[LAST_SEQ] = last.seq.to_i64().into();
+        row[IS_OURS] = name;
+        if let Some(usage) = memory.usage {
+            row[OWN_RATE + 1] = SqlValue::Int(batch.amount(usage));
+        }
     }
 
     pub(crate) fn table(&self, table: &LdbTable) -> Option<&TableFacts> {
@@ -122,7 +172,7 @@ impl Facts {
 
     fn row_of(&self, writer: &WriterName) -> Result<Option<&SqlRow>, Error> {
         for row in &self.writers {
-            if row.text(0)? == writer.as_str() {
+            if row.text(NAME)? == writer.as_str() {
                 return Ok(Some(row));
             }
         }
@@ -131,7 +181,11 @@ impl Facts {
 }
 
 /// In the order in which [`Facts::read`] takes their rows.
-fn steps(batches: &[Arc<Prepared>], limits: Option<Limits>, now: SystemTime) -> Vec<Step> {
+pub(crate) fn steps(
+    batches: &[Arc<Prepared>],
+    limits: Option<Limits>,
+    now: SystemTime,
+) -> Vec<Step> {
     let meta = meta::select();
     let mut tables: Vec<&LdbTable> = batches.iter().flat_map(|batch| &batch.tables).collect();
     tables.sort_unstable();

@@ -11,14 +11,24 @@ use crate::session::{Session, pause};
 use crate::{Error, Fence, Meta, meta};
 
 const ACTION: &str = "take the ledger lock";
+/// Counts, as the original. What was counted comes back with the answer where the database can do that.
 const LOCK: &str = "UPDATE locks SET clock = clock + 1 WHERE id = 'ledger'";
+const LOCK_MYSQL: &str = "UPDATE locks SET clock = LAST_INSERT_ID(clock + 1) WHERE id = 'ledger'";
+
+/// The lock was taken.
+pub(crate) struct Locked {
+    /// How often it was, this time included; none where that is not told.
+    pub(crate) clock: Option<u64>,
+    /// Of the reads under it.
+    pub(crate) outcomes: Vec<Outcome>,
+}
 
 impl Session {
     /// Begins a transaction, takes the ledger lock as its first statement, and only then reads where the ledger stands
     /// and checks the fence. When it fails, no transaction is open.
     pub(crate) async fn begin_locked(&mut self, fence: Fence) -> Result<Meta, Error> {
         let meta = match self.lock_ledger(&[], &[Step::new(meta::select(), [])]).await {
-            Ok(outcomes) => self.meta_if(&outcomes, fence).await,
+            Ok(Locked { outcomes, clock: _ }) => self.meta_if(&outcomes, fence).await,
             Err(Error::NotMigrated) => return Err(self.why_not_migrated().await),
             Err(error) => return Err(error),
         };
@@ -44,15 +54,19 @@ impl Session {
         &mut self,
         altered: &[&LdbTable],
         reads: &[Step],
-    ) -> Result<Vec<Outcome>, Error> {
-        let mut steps = vec![Step::new(LOCK, [])];
+    ) -> Result<Locked, Error> {
+        let lock = match self.dialect() {
+            Dialect::MySql => LOCK_MYSQL,
+            Dialect::Sqlite => LOCK,
+        };
+        let mut steps = vec![Step::new(lock, [])];
         steps.extend_from_slice(reads);
         let (asked, deadline) = (Instant::now(), self.deadline());
         loop {
             match self.try_lock(altered, &steps).await {
-                Ok(outcomes) => {
+                Ok(locked) => {
                     self.options().lock_waits.ended(asked.elapsed());
-                    return Ok(outcomes);
+                    return Ok(locked);
                 }
                 Err(error) => {
                     self.rollback().await;
@@ -66,11 +80,7 @@ impl Session {
         }
     }
 
-    async fn try_lock(
-        &mut self,
-        altered: &[&LdbTable],
-        steps: &[Step],
-    ) -> Result<Vec<Outcome>, Error> {
+    async fn try_lock(&mut self, altered: &[&LdbTable], steps: &[Step]) -> Result<Locked, Error> {
         let locked = match (self.dialect(), altered) {
             (Dialect::Sqlite, _) | (Dialect::MySql, []) => self.begin_with(steps).await,
             (Dialect::MySql, altered) => {
@@ -88,7 +98,9 @@ impl Session {
         };
         let mut outcomes = locked.map_err(|fault| Error::bookkeeping(ACTION, fault))?;
         match outcomes.first() {
-            Some(Outcome { changed: 1.., .. }) => Ok(outcomes.split_off(1)),
+            Some(&Outcome { changed: 1.., given, .. }) => {
+                Ok(Locked { clock: given, outcomes: outcomes.split_off(1) })
+            }
             Some(_) | None => Err(Error::LedgerLock),
         }
     }

@@ -37,6 +37,7 @@ mod finish;
 mod heartbeat;
 mod history;
 mod intent;
+mod known;
 mod ledger_lock;
 mod limits;
 mod live;

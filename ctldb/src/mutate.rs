@@ -7,7 +7,7 @@ use std::time::Instant;
 use ledger::{FamilyName, LdbTable, Mark};
 
 use crate::desk::Reply;
-use crate::facts::Facts;
+use crate::known::Known;
 use crate::prepared::{Prepared, Verdict};
 use crate::session::{Session, pause};
 use crate::write_all::Written;
@@ -129,9 +129,9 @@ impl CtlDb {
         reserved: &[LdbTable],
         deadline: Instant,
     ) -> Result<Vec<Result<Reply, Error>>, Error> {
-        let (mut session, facts) = self.locked(batches, reserved, deadline).await?;
+        let (mut session, mut known) = self.locked(batches, reserved, deadline).await?;
         let Written { replies, last, steps } =
-            match session.write_all(batches, &facts, reserved).await {
+            match session.write_all(batches, &mut known.facts, reserved).await {
                 Ok(written) => written,
                 Err(error) => return session.end(ACTION, Err(error)).await,
             };
@@ -141,6 +141,7 @@ impl CtlDb {
         };
         match session.end_with(ACTION, Ok(((), steps))).await {
             Ok(()) => {
+                session.remember(known);
                 self.keep_warm(session);
                 Ok(replies)
             }
@@ -152,13 +153,13 @@ impl CtlDb {
         }
     }
 
-    /// A transaction that has the ledger lock, and what was read under it.
+    /// A transaction that has the ledger lock, and what is known under it.
     async fn locked(
         &self,
         batches: &[Arc<Prepared>],
         reserved: &[LdbTable],
         deadline: Instant,
-    ) -> Result<(Session, Facts), Error> {
+    ) -> Result<(Session, Known), Error> {
         let reserved: Vec<&LdbTable> = reserved.iter().collect();
         let mut stale = self.options().max_connections;
         loop {
@@ -169,7 +170,7 @@ impl CtlDb {
             };
             let mut session = session.with_turn(turn).with_deadline(deadline);
             match session.lock_and_look(batches, &reserved).await {
-                Ok(facts) => return Ok((session, facts)),
+                Ok(known) => return Ok((session, known)),
                 // It broke while it lay in the pool; nothing was written yet.
                 Err(Error::Unavailable { source: Fault::Away(_), .. }) if stale > 0 => stale -= 1,
                 Err(error) => return Err(error),

@@ -141,7 +141,8 @@ impl MySqlConnection {
             match result {
                 Either::Left(done) => {
                     let rows = std::mem::take(&mut rows);
-                    outcomes.push(Outcome { changed: done.rows_affected(), rows });
+                    let given = Some(done.last_insert_id()).filter(|given| *given > 0);
+                    outcomes.push(Outcome { changed: done.rows_affected(), rows, given });
                 }
                 Either::Right(row) => rows.push(sql_row(&row).map_err(fault)?),
             }

@@ -34,13 +34,16 @@ impl Prepared {
 
     fn count(&self, claim: &Claim, facts: &Facts, usage: Usage) -> Step {
         let window = usage.limit.window(facts.now);
-        let amount = usage.rows.unwrap_or(0).saturating_add(self.rows());
         let sql = match usage.rows {
             Some(_) => "UPDATE writer_usage SET amount = ? WHERE writer_name = ? AND bucket = ?",
             None => "INSERT INTO writer_usage (amount, writer_name, bucket) VALUES (?, ?, ?)",
         };
-        let amount = SqlValue::Int(i64::try_from(amount).unwrap_or(i64::MAX));
         let writer = claim.credentials.writer.as_str();
-        Step::new(sql, [amount, writer.into(), window.bucket.into()])
+        Step::new(sql, [self.amount(usage).into(), writer.into(), window.bucket.into()])
+    }
+
+    /// The writer's rows in this window, these included.
+    pub(crate) fn amount(&self, usage: Usage) -> i64 {
+        i64::try_from(usage.rows.unwrap_or(0).saturating_add(self.rows())).unwrap_or(i64::MAX)
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::connection::{Backend, Connection, Outcome, SqlRow, SqlValue, Step};
 use crate::dialect::Dialect;
 use crate::fault::cause;
+use crate::known::Known;
 use crate::queue::Turn;
 use crate::{Error, Fault, Options};
 
@@ -21,6 +22,8 @@ pub(crate) struct Session {
     in_doubt: bool,
     /// When waiting for the ledger lock ends, if that was said.
     deadline: Option<Instant>,
+    /// From the last transaction that had the ledger lock.
+    known: Option<Box<Known>>,
     // Held for its end, which comes after the connection's.
     turn: Option<Turn>,
 }
@@ -33,7 +36,8 @@ impl Session {
     ) -> Self {
         let (in_transaction, in_doubt) = (false, false);
         let connection = Some(connection);
-        Self { connection, origin, options, in_transaction, in_doubt, deadline: None, turn: None }
+        let (deadline, known, turn) = (None, None, None);
+        Self { connection, origin, options, in_transaction, in_doubt, deadline, known, turn }
     }
 
     /// The same, for somebody who queued.
@@ -46,6 +50,15 @@ impl Session {
     pub(crate) fn at_rest(mut self) -> Option<Self> {
         (self.turn, self.deadline) = (None, None);
         (!self.in_transaction && !self.in_doubt).then_some(self)
+    }
+
+    /// Keeps what is known after a commit.
+    pub(crate) fn remember(&mut self, known: Known) {
+        self.known = Some(Box::new(known));
+    }
+
+    pub(crate) fn forget(&mut self) -> Option<Box<Known>> {
+        self.known.take()
     }
 
     pub(crate) fn leads_to(&self, backend: &Arc<dyn Backend>) -> bool {

@@ -62,6 +62,8 @@ impl CtlDb {
             session.execute(MEASURE, &sql, &params).await?;
         }
         let old = i64::try_from(now.saturating_sub(USAGE_KEPT).as_secs()).unwrap_or(0);
+        // Sizes are written without the ledger lock, so nobody would look again by himself, for a moment.
+        drop(self.warm());
         let sql = "DELETE FROM writer_usage WHERE bucket < ?";
         session.execute(MEASURE, sql, &[old.into()]).await?;
         session.table_sizes().await

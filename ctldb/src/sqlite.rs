@@ -241,7 +241,7 @@ fn run_one(raw: &rusqlite::Connection, Step { sql, params }: Step) -> rusqlite::
     let width = statement.column_count();
     if width == 0 {
         let changed = u64::try_from(statement.execute(params)?).unwrap_or(u64::MAX);
-        return Ok(Outcome { changed, rows: Vec::new() });
+        return Ok(Outcome { changed, ..Outcome::default() });
     }
     let mut found = statement.query(params)?;
     let mut rows = Vec::new();
@@ -249,7 +249,7 @@ fn run_one(raw: &rusqlite::Connection, Step { sql, params }: Step) -> rusqlite::
         let values = (0..width).map(|index| Ok(value(row.get_ref(index)?)));
         rows.push(SqlRow(values.collect::<rusqlite::Result<_>>()?));
     }
-    Ok(Outcome { changed: 0, rows })
+    Ok(Outcome { rows, ..Outcome::default() })
 }
 
 fn bound(param: SqlValue) -> Value {

@@ -31,7 +31,7 @@ impl Session {
     pub(crate) async fn write_all(
         &mut self,
         batches: &[Arc<Prepared>],
-        facts: &Facts,
+        facts: &mut Facts,
         reserved: &[LdbTable],
     ) -> Result<Written, Error> {
         let mut replies = Vec::with_capacity(batches.len());
@@ -68,6 +68,9 @@ impl Session {
             }
         }
         steps.push(counter_step(&last));
+        for ((batch, memory), numbered) in chosen.iter().zip(&memories).zip(&numbered) {
+            facts.learn(batch, memory.as_ref(), numbered.appended.last);
+        }
         self.pass("mutate: all but the last statements were run")?;
         Ok(Written { replies, last: Some(last.mark()), steps })
     }

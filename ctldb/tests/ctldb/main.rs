@@ -23,6 +23,7 @@ mod frozen;
 mod given_up;
 mod heartbeats;
 mod kills;
+mod known;
 mod ledger_care;
 mod limits;
 mod migration;
