@@ -55,6 +55,23 @@ impl Default for LdbLimits {
 }
 
 impl LdbLimits {
+    /// What the WAL of a file of this size may have.
+    pub(crate) fn hard_limit(&self, file_bytes: u64) -> u64 {
+        const LEAST: u64 = 12 << 20;
+        const MOST: u64 = 1 << 30;
+        self.wal_hard_limit.unwrap_or_else(|| (file_bytes / 4).clamp(LEAST, MOST))
+    }
+
+    /// The same for the smallest file.
+    pub(crate) fn least_hard_limit(&self) -> u64 {
+        self.hard_limit(0)
+    }
+
+    /// A transaction may be larger by so much than it should be, before anybody looks.
+    pub(crate) fn slack(&self) -> u64 {
+        (self.least_hard_limit() / 16).min(512 << 10)
+    }
+
     fn check(&self) -> Result<(), ArgsError> {
         match self.wal_hard_limit {
             // Else the file would be replaced before the WAL is emptied for the first time.

@@ -26,12 +26,14 @@ mod generation;
 mod health;
 mod lock;
 mod open;
+mod poison;
 mod rebuild;
 mod retired;
 mod schema;
 mod space;
 mod switch;
 mod unit;
+mod weight;
 mod writer;
 
 pub(crate) use apply::{Ahead, Outcome};

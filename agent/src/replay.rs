@@ -28,7 +28,7 @@ pub(crate) use progress::CatchUp;
 pub(crate) use stop::Stop;
 pub(crate) use told::Told;
 
-use crate::ldb::Writer;
+use crate::ldb::{Error, Writer};
 use crate::replay::ahead::Batch;
 use crate::replay::decide::decide;
 use crate::replay::plan::{Plan, Then};
@@ -124,11 +124,16 @@ impl Replay {
         }
         match next {
             Err(error) => {
-                let message = Chain(&error).to_string();
+                let cure = error.cure().map(|cure| format!(". {cure}")).unwrap_or_default();
+                let message = format!("{}{cure}", Chain(&error));
                 if self.told.status.enter(State::LdbTrouble, Some(message)) {
                     tracing::error!(error = %Chain(&error), "cannot write the LDB, reads go on");
                 }
-                waits.failure()
+                match error {
+                    // It is known when the file may be replaced.
+                    Error::Held { wait, .. } => waits.failure().min(wait),
+                    _ => waits.failure(),
+                }
             }
             Ok(_) if !looked => waits.failure(),
             Ok(Next::More) => {

@@ -3,11 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use ledger::{LeaderTs, Literal, Position, Statement};
-use rusqlite::{ErrorCode, params};
+use ledger::{LeaderTs, Position};
+use rusqlite::params;
 
 use crate::ldb::crash::Point;
+use crate::ldb::poison::{is_poison, words};
 use crate::ldb::unit::{Unit, units};
+use crate::ldb::weight::weight;
 use crate::ldb::{Error, Generation, bind};
 use crate::replay::{Action, Standing, Step};
 
@@ -23,10 +25,6 @@ const NEAR: Most = Most { steps: 1000, time: Duration::from_millis(20) };
 /// Far behind it, nobody waits for one entry, and what costs is writing pages: the same page for many entries once.
 /// Readers are not held up.
 const FAR: Most = Most { steps: 100_000, time: Duration::from_millis(250) };
-/// So often is looked whether SQLite has begun to write pages that its cache has no room for: the WAL is then to be cut
-/// before more comes, for within a transaction nobody can cut it.
-const SPILL_CHECK: usize = 256;
-
 /// What is known of the entries after the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ahead {
@@ -75,10 +73,10 @@ pub(crate) struct OpenTransaction {
     since: Instant,
     /// Of the WAL, when it began.
     wal_bytes: u64,
-    /// Steps since that was compared.
-    unchecked: usize,
     /// What it adds to the WAL, in bytes, at a guess that is rather too high.
     weight: u64,
+    /// The part of it since the WAL was compared.
+    unchecked: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,18 +207,15 @@ impl Generation {
     /// Remembers a unit that was applied.
     fn note(&mut self, steps: &[Step], unit: &Unit) {
         let Some(last) = unit.steps.clone().last().map(|last| &steps[last]) else { return };
-        let wal_bytes = match self.open {
-            Some(open) => open.wal_bytes,
-            None => self.wal_bytes(),
-        };
-        let open = self.open.get_or_insert(OpenTransaction {
+        let checkpoint = &self.checkpoint;
+        let open = self.open.get_or_insert_with(|| OpenTransaction {
             position: last.position,
             time: LeaderTs::UNKNOWN,
             steps: 0,
             in_frame: false,
             whole: Whole::None,
             since: Instant::now(),
-            wal_bytes,
+            wal_bytes: checkpoint.wal_bytes(),
             unchecked: 0,
             weight: 0,
         });
@@ -228,8 +223,9 @@ impl Generation {
         open.time = times.find(|time| *time != LeaderTs::UNKNOWN).unwrap_or(open.time);
         open.position = last.position;
         open.steps += unit.steps.len();
-        open.unchecked += unit.steps.len();
-        open.weight += steps[unit.steps.clone()].iter().map(weight).sum::<u64>();
+        let weight: u64 = steps[unit.steps.clone()].iter().map(weight).sum();
+        open.weight = open.weight.saturating_add(weight);
+        open.unchecked = open.unchecked.saturating_add(weight);
         open.whole = match (open.whole, unit.whole) {
             // The beginning of the frame came in an earlier call.
             (_, true) if open.in_frame => Whole::OfEarlierCalls,
@@ -250,9 +246,11 @@ impl Generation {
         if self.checkpoint.room().is_some_and(|room| open.weight >= room) {
             return true;
         }
-        if open.unchecked < SPILL_CHECK {
+        if open.unchecked < self.checkpoint.limits().slack() {
             return false;
         }
+        // Has SQLite begun to write pages that its cache has no room for? Then the WAL is to be cut before more comes:
+        // within a transaction nobody can cut it.
         open.unchecked = 0;
         self.checkpoint.wal_bytes() > open.wal_bytes
     }
@@ -338,52 +336,5 @@ impl Generation {
             self.connection.prepare_cached(sql)?.execute([time.to_go_text()])?;
         }
         Ok(())
-    }
-}
-
-/// Two pages for each row, and what does not fit them.
-fn weight(step: &Step) -> u64 {
-    let large = match &step.action {
-        Action::Run(Statement::Upsert { values, .. }) => values.iter().map(bytes).sum(),
-        Action::Begin | Action::Commit | Action::Run(_) | Action::Skip(_) => 0,
-    };
-    u64::try_from(large).unwrap_or(u64::MAX).saturating_add(8192)
-}
-
-fn bytes(value: &Literal) -> usize {
-    match value {
-        Literal::Text(text) => text.len(),
-        Literal::Hex(bytes) => bytes.len(),
-        Literal::Null | Literal::Bool(_) | Literal::Integer(_) | Literal::Real(_) => 8,
-    }
-}
-
-/// Does the entry itself fail, whatever the state of the disk? It would fail on every node.
-fn is_poison(error: &rusqlite::Error) -> bool {
-    let code = match error {
-        // What SQLite does not understand when it prepares a statement.
-        rusqlite::Error::SqlInputError { error, .. } => Some(error.code),
-        other => other.sqlite_error_code(),
-    };
-    match code {
-        // No such table or column, a table that is there already, a key that is null, text for a row's number.
-        Some(
-            ErrorCode::Unknown
-            | ErrorCode::ConstraintViolation
-            | ErrorCode::TypeMismatch
-            | ErrorCode::TooBig
-            | ErrorCode::ParameterOutOfRange
-            | ErrorCode::AuthorizationForStatementDenied,
-        ) => true,
-        Some(_) | None => false,
-    }
-}
-
-/// SQLite's words without the statement, which is long.
-fn words(error: rusqlite::Error) -> String {
-    match error {
-        rusqlite::Error::SqliteFailure(_, Some(words)) => words,
-        rusqlite::Error::SqlInputError { msg, .. } => msg,
-        other => other.to_string(),
     }
 }

@@ -135,10 +135,11 @@ impl Checkpoint {
     }
 
     fn hard_limit(&self) -> u64 {
-        const LEAST: u64 = 12 << 20;
-        const MOST: u64 = 1 << 30;
-        let usual = || (bytes(&self.database) / 4).clamp(LEAST, MOST);
-        self.limits.wal_hard_limit.unwrap_or_else(usual)
+        self.limits.hard_limit(bytes(&self.database))
+    }
+
+    pub(crate) fn limits(&self) -> &LdbLimits {
+        &self.limits
     }
 
     /// Cuts the WAL if it is due, after a commit. A failure only means that it is tried again later.

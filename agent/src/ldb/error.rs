@@ -78,6 +78,29 @@ impl Error {
         }
     }
 
+    /// Does the disk fail?
+    pub(crate) fn is_io(&self) -> bool {
+        self.code() == Some(ErrorCode::SystemIoFailure)
+    }
+
+    /// What somebody can do about what SQLite says in few words.
+    pub(crate) fn cure(&self) -> Option<&'static str> {
+        match self.code()? {
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Some(
+                "another program locks the file: end it, nothing but the agent may write the LDB",
+            ),
+            ErrorCode::ReadOnly => {
+                Some("the file system or the file is read-only: make it writable again")
+            }
+            ErrorCode::DiskFull => Some("the disk is full: make space"),
+            ErrorCode::SystemIoFailure => Some("the disk fails: see the log of the kernel"),
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+                Some("the file is damaged: the agent builds another one from the ledger")
+            }
+            _ => None,
+        }
+    }
+
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Error::Sqlite { source: rusqlite::Error::SqlInputError { error, .. }, .. } => {

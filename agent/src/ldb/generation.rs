@@ -22,8 +22,9 @@ use crate::ldb::{Error, authorize, dir, file_control, schema};
 pub(crate) const BUSY: Duration = Duration::from_secs(2);
 /// Statements kept prepared: a few for each table that changes.
 const STATEMENTS: usize = 256;
-/// Negative, for it counts KiB and not pages. Taken only while large transactions need it.
-const CACHE_KIB: i64 = -8192;
+/// Of pages that a transaction changed and that are not in the WAL yet. Taken only while large transactions need it.
+const LARGEST_CACHE: u64 = 8 << 20;
+const LEAST_CACHE: u64 = 64 << 10;
 
 /// What is the same for all generations of a run.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +57,7 @@ impl Generation {
     pub(crate) fn open(folder: PathBuf, number: u64, setting: &Setting) -> Result<Self, Error> {
         let Setting { limits, crash } = setting.clone();
         let file = folder.join(layout::LDB);
-        let connection = connect(&file)?;
+        let connection = connect(&file, &limits)?;
         let checkpoint = Checkpoint::new(&file, limits)?;
         let files = Arc::new(Files::open(&file)?);
         let mut generation = Self {
@@ -83,7 +84,7 @@ impl Generation {
         dir::make_file(&file)?;
         setting.crash.pass(Point::FileMade)?;
         // The files beside it come into being with the first tables; they get its mode.
-        schema::create(&connect(&file)?)?;
+        schema::create(&connect(&file, &setting.limits)?)?;
         setting.crash.pass(Point::TablesMade)?;
         dir::sync(&folder)?;
         Self::open(folder, number, setting)
@@ -97,7 +98,7 @@ impl Generation {
             // Of no consequence: the connection is replaced.
             drop(self.connection.execute("ROLLBACK", []));
         }
-        self.connection = connect(&self.file())?;
+        self.connection = connect(&self.file(), self.checkpoint.limits())?;
         self.checkpoint.reopen()?;
         self.read_books()
     }
@@ -155,8 +156,16 @@ pub(crate) fn handle(file: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+/// A transaction begins with a WAL up to the soft limit, and is ended when the cache flows over into it; all of the cache
+/// is then to fit below the hard limit. Only a transaction of the ledger that is larger may pass that.
+fn cache(limits: &LdbLimits) -> u64 {
+    let room = limits.least_hard_limit().saturating_sub(limits.wal_soft_limit);
+    room.saturating_sub(2 * limits.slack()).clamp(LEAST_CACHE, LARGEST_CACHE)
+}
+
 /// The connection that applies.
-fn connect(file: &Path) -> Result<Connection, Error> {
+fn connect(file: &Path, limits: &LdbLimits) -> Result<Connection, Error> {
+    let kib = i64::try_from(cache(limits) >> 10).expect("BUG: it is bounded");
     let mut connection = handle(file)?;
     let settings = || {
         connection.busy_timeout(BUSY)?;
@@ -166,7 +175,7 @@ fn connect(file: &Path) -> Result<Connection, Error> {
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         // A transaction whose pages do not fit writes some of them twice.
-        connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+        connection.pragma_update(None, "cache_size", -kib)?;
         // The root file system may be read-only.
         connection.pragma_update(None, "temp_store", "memory")?;
         connection.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))

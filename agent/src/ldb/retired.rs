@@ -6,19 +6,22 @@ use std::fs::{File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use daemon::log::Chain;
 use reader::layout;
 
+use crate::ldb::checkpoint::LONGEST;
 use crate::ldb::crash::{Crash, Point};
 use crate::ldb::ctl::Teller;
-use crate::ldb::generation::{self, BUSY, Generation, Setting, beside};
+use crate::ldb::generation::{self, Generation, Setting, beside};
 use crate::ldb::{Ahead, Error, attached, dir};
 use crate::replay::Step;
 
 /// Who was about to open it when another took its place has so long to do it.
 const GRACE: Duration = Duration::from_secs(2);
+/// Closing it to its readers is tried this often.
+const BETWEEN_TRIES: Duration = Duration::from_secs(30);
 /// In its folder: since when it is retired, in milliseconds since 1970.
 const MARK: &str = "retired";
 /// What its tables' names begin with in the end.
@@ -34,6 +37,8 @@ pub(crate) struct Retired {
     /// Does it hold all that is applied?
     follows: bool,
     silenced: bool,
+    /// When that was tried last.
+    tried: Option<Instant>,
     pub(crate) attached: u64,
 }
 
@@ -65,6 +70,7 @@ impl Retired {
             generation: None,
             follows: false,
             silenced: false,
+            tried: None,
             attached: 1,
         }
     }
@@ -126,11 +132,18 @@ impl Retired {
     }
 
     fn silence(&mut self, crash: &Crash) -> Result<(), Error> {
-        // Tried once: what fails here is a bad file.
-        (self.silenced, self.follows) = (true, false);
-        let Some(generation) = &mut self.generation else { return Ok(()) };
+        self.follows = false;
+        let Some(generation) = &mut self.generation else {
+            self.silenced = true;
+            return Ok(());
+        };
+        if self.tried.is_some_and(|tried| tried.elapsed() < BETWEEN_TRIES) {
+            return Ok(());
+        }
+        self.tried = Some(Instant::now());
         match rename_tables(generation) {
             Ok(()) => {
+                self.silenced = true;
                 crash.pass(Point::Renamed)?;
                 tracing::warn!(
                     generation = self.number,
@@ -139,7 +152,9 @@ impl Retired {
                 );
             }
             Err(error) => {
-                tracing::error!(generation = self.number, error = %Chain(&error), "an older LDB file is bad and cannot be closed to its readers: restart them");
+                // A full disk or a lock passes, a bad file does not.
+                self.silenced = error.is_damage();
+                tracing::error!(generation = self.number, error = %Chain(&error), "an older LDB file cannot be closed to its readers, which get old rows: restart them");
             }
         }
         Ok(())
@@ -182,7 +197,7 @@ fn rename_tables(generation: &mut Generation) -> Result<(), Error> {
     // The one that applies may not.
     let connection = generation::handle(&generation.file())?;
     let run = || {
-        connection.busy_timeout(BUSY)?;
+        connection.busy_timeout(LONGEST)?;
         let transaction = connection.unchecked_transaction()?;
         let names: Vec<String> = transaction
             .prepare(

@@ -251,7 +251,8 @@ impl Writer {
         match reopened.and_then(|()| if self.damaged { self.work.check() } else { Ok(()) }) {
             Ok(()) => {
                 self.damaged = false;
-                if self.failures >= MANY { self.replace() } else { self.tell() }
+                let many = self.failures > 0 && self.failures.is_multiple_of(MANY);
+                if many { self.replace() } else { self.tell() }
             }
             Err(error) if error.is_damage() || error.is_gone() => {
                 self.damaged = true;
@@ -267,9 +268,12 @@ impl Writer {
         if self.last_switch.is_some_and(|last| last.elapsed() < BETWEEN_SWITCHES) {
             return self.tell();
         }
-        self.failures = 0;
         match self.publish_copy() {
-            Err(error) if !error.is_no_space() => self.begin_rebuild(),
+            // A ledger that was pruned cannot fill another file, so this one is given up only if it cannot be read.
+            Err(error) if error.is_damage() || (error.is_io() && self.failures >= MANY * MANY) => {
+                self.failures = 0;
+                self.begin_rebuild()
+            }
             outcome => outcome,
         }
     }

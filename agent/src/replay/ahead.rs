@@ -84,9 +84,9 @@ impl Replay {
             };
             self.told.looked(&fetched);
             let Ok(fetched) = fetched else { break };
-            let taken = self.room.filled(taken, &fetched).await;
             let hold = fetched.hold;
             let plan = planned(cursor, fetched).await?;
+            let taken = self.room.filled(taken, plan.bytes()).await;
             if contradicts(cursor, &plan, hold) {
                 dropped.cancel();
                 break;

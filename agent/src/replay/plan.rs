@@ -1,6 +1,6 @@
 //! What is decided, as [`decide`](crate::replay::decide) hands it on: steps, and what comes after them.
 
-use ledger::{LeaderTs, Position, Statement};
+use ledger::{ColumnName, LeaderTs, Literal, Position, Statement};
 
 use crate::replay::Stop;
 
@@ -20,6 +20,35 @@ pub(crate) struct Step {
     pub(crate) position: Position,
     pub(crate) leader_ts: LeaderTs,
     pub(crate) action: Action,
+}
+
+impl Step {
+    /// A name or a value lies in a piece of memory of its own.
+    fn bytes(&self) -> usize {
+        const PIECE: usize = 32;
+        let name = PIECE + size_of::<ColumnName>();
+        let value = |value: &Literal| {
+            let apart = match value {
+                Literal::Text(text) => text.len() + PIECE,
+                Literal::Hex(bytes) => bytes.len() + PIECE,
+                Literal::Null | Literal::Bool(_) | Literal::Integer(_) | Literal::Real(_) => 0,
+            };
+            apart + size_of::<Literal>()
+        };
+        let apart = match &self.action {
+            Action::Begin | Action::Commit => 0,
+            Action::Skip(reason) => reason.len(),
+            Action::Run(Statement::Upsert { columns, values, .. }) => {
+                columns.len() * name + values.iter().map(value).sum::<usize>()
+            }
+            Action::Run(Statement::Delete { key, .. }) => {
+                key.iter().map(|(_, key)| name + value(key)).sum()
+            }
+            Action::Run(Statement::CreateTable(schema)) => schema.columns().len() * 2 * name,
+            Action::Run(_) => 0,
+        };
+        size_of::<Self>() + 2 * PIECE + apart
+    }
 }
 
 /// What an entry does.
@@ -43,6 +72,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// What it takes of memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.steps.iter().map(Step::bytes).sum()
+    }
+
     /// Where an LDB stands that stood here and applied the steps.
     pub(crate) fn end(&self, from: Standing) -> Standing {
         let position = self.steps.last().map_or(from.position, |step| Some(step.position));

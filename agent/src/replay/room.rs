@@ -5,14 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::source::Fetched;
-
 /// All the room.
 const ROOM: u32 = 64 << 20;
 /// The longest statement that ctldb stores: a MEDIUMTEXT.
 const LONGEST: u32 = 16 << 20;
-/// What an entry takes beside its text.
-const BESIDE: usize = 256;
 
 /// The room of a process. Clones share it.
 #[derive(Debug, Clone)]
@@ -36,8 +32,7 @@ impl Room {
     }
 
     /// What a look brought takes the place of what it might have brought.
-    pub(crate) async fn filled(&self, taken: Taken, fetched: &Fetched) -> Taken {
-        let bytes: usize = fetched.entries.iter().map(|entry| entry.statement.len() + BESIDE).sum();
+    pub(crate) async fn filled(&self, taken: Taken, bytes: usize) -> Taken {
         let bytes = u32::try_from(bytes).unwrap_or(ROOM).min(ROOM);
         let Taken(mut permit) = taken;
         let held = permit.num_permits();
@@ -59,29 +54,7 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
-    use ledger::{Entry, History, LeaderTs, Seq};
-
     use super::*;
-
-    fn fetched(sizes: &[usize]) -> Fetched {
-        let entry = |size: &usize| Entry {
-            seq: Seq::FIRST,
-            leader_ts: LeaderTs::UNKNOWN,
-            statement: "x".repeat(*size),
-        };
-        Fetched {
-            history: History::Legacy,
-            parent: None,
-            head: Seq::FIRST,
-            tip: None,
-            low_water: Seq::ZERO,
-            min_compatible: 0,
-            entries: sizes.iter().map(entry).collect(),
-            batches: Vec::new(),
-            skips: Vec::new(),
-            hold: None,
-        }
-    }
 
     #[tokio::test]
     async fn a_look_waits_until_there_is_room_for_the_most_that_it_may_bring() {
@@ -90,10 +63,10 @@ mod tests {
         let all = free();
         let first = room.for_look(4 << 20).await;
         assert_eq!(all - free(), 36 << 20);
-        let first = room.filled(first, &fetched(&[10, 15 << 20])).await;
-        assert_eq!(all - free(), (15 << 20) + 10 + 2 * BESIDE);
+        let first = room.filled(first, (15 << 20) + 10).await;
+        assert_eq!(all - free(), (15 << 20) + 10);
         let second = room.for_look(4 << 20).await;
-        let second = room.filled(second, &fetched(&[15 << 20])).await;
+        let second = room.filled(second, 15 << 20).await;
         let mut third = Box::pin(room.for_look(4 << 20));
         assert!(futures::poll!(&mut third).is_pending(), "{} are free", free());
         drop(first);
@@ -101,7 +74,7 @@ mod tests {
         drop((second, third));
         // A look with more than all of the room holds all of it, and is not waited for in vain.
         let large = room.for_look(4 << 20).await;
-        let large = room.filled(large, &fetched(&[40 << 20, 40 << 20])).await;
+        let large = room.filled(large, 80 << 20).await;
         assert_eq!(free(), 0);
         drop(large);
         assert_eq!(free(), all);

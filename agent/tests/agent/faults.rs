@@ -21,10 +21,10 @@ pub(crate) fn big(id: u32, bytes: usize) -> String {
 }
 
 /// A disk of its own; unmounted when it is dropped.
-struct Disk(PathBuf);
+pub(crate) struct Disk(pub(crate) PathBuf);
 
 impl Disk {
-    fn new(dir: &Path, mebibytes: u32) -> Self {
+    pub(crate) fn new(dir: &Path, mebibytes: u32) -> Self {
         let disk = Self(dir.join("disk"));
         std::fs::create_dir(&disk.0).unwrap();
         disk.mount(&format!("size={mebibytes}m"));
@@ -59,7 +59,7 @@ impl Drop for Disk {
     }
 }
 
-async fn is_in(agent: &Agent, condition: &str) {
+pub(crate) async fn is_in(agent: &Agent, condition: &str) {
     let result = testkit::eventually(SOON, async || {
         let status = agent.status().await;
         anyhow::ensure!(status["ldb"]["condition"] == condition, "not {condition}: {status}");

@@ -6,6 +6,7 @@ mod content;
 mod ctldb_rows;
 mod directory;
 mod faults;
+mod healing;
 mod http;
 mod kill;
 mod ledger;

@@ -104,3 +104,18 @@ fn a_frame_larger_than_the_limit_passes_without_a_switch() {
     apply_rest(&mut writer, &steps, 1000).unwrap();
     assert_eq!((writer.health().switches, writer.wal_bytes()), (0, 0));
 }
+
+/// Far behind the ledger's end, transactions are as large as they may be, which is less than the limit.
+#[test]
+fn large_rows_in_hand_do_not_pass_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let steps = steps(&large(250));
+    let mut writer = open(dir.path(), &limits(), Crash::default()).unwrap();
+    for piece in steps.chunks(50) {
+        writer.apply(piece, Ahead::InHand).unwrap();
+        assert!(largest_wal(dir.path()) <= HARD, "{}", largest_wal(dir.path()));
+    }
+    writer.settle().unwrap();
+    assert!(largest_wal(dir.path()) <= HARD, "{}", largest_wal(dir.path()));
+    assert_eq!(writer.seq(), steps.last().unwrap().position.seq);
+}
