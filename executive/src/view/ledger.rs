@@ -15,7 +15,9 @@ use crate::ticket::Ticket;
 
 const DEFAULT_ENTRIES: u64 = 100;
 const MAX_ENTRIES: u64 = 1000;
-/// Statements have up to 768 KiB; an answer is held in memory.
+/// So many entries are read at once: statements have up to 768 KiB.
+const PIECE: u32 = 50;
+/// No more are read when there are so many bytes of them: an answer is held in memory.
 const MAX_BYTES: usize = 16 << 20;
 
 /// A piece of the ledger.
@@ -64,25 +66,33 @@ pub(crate) async fn entries(
     query.end()?;
     let after = Seq::new(after).expect("BUG: the bounds are a sequence's");
     let limit = u32::try_from(limit).expect("BUG: the bounds are below 2^32");
-    let records = app.ask(&ticket, app.db.ledger(after, limit)).await?;
+    let records = bounded(&app, &ticket, after, limit).await?;
     // After the entries: the head is never below one of them.
     let meta = app.ask(&ticket, app.db.meta()).await?;
     Ok(Json(Page {
         head: meta.last_seq().get(),
         low_water: meta.pruned_through.get(),
-        entries: bounded(records),
+        entries: records.into_iter().map(Line::from).collect(),
     }))
 }
 
-/// As many as fit, and at least one.
-fn bounded(records: Vec<LedgerRecord>) -> Vec<Line> {
-    let mut bytes = 0;
-    let fits = |record: &LedgerRecord| {
-        let before = bytes;
-        bytes += record.entry.statement.len();
-        before == 0 || bytes <= MAX_BYTES
-    };
-    records.into_iter().take_while(fits).map(Line::from).collect()
+/// As many as were asked for, or as fit.
+async fn bounded(
+    app: &App,
+    ticket: &Ticket,
+    mut after: Seq,
+    limit: u32,
+) -> Result<Vec<LedgerRecord>, Error> {
+    let (mut records, mut left, mut bytes) = (Vec::new(), limit, 0);
+    while left > 0 && bytes < MAX_BYTES {
+        let piece = app.ask(ticket, app.db.ledger(after, left.min(PIECE))).await?;
+        let Some(last) = piece.last() else { break };
+        after = last.entry.seq;
+        left -= left.min(PIECE);
+        bytes += piece.iter().map(|record| record.entry.statement.len()).sum::<usize>();
+        records.extend(piece);
+    }
+    Ok(records)
 }
 
 impl From<LedgerRecord> for Line {

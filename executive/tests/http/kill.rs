@@ -253,10 +253,10 @@ impl Load {
     }
 }
 
-async fn killed_under_load(url: Option<String>, victim: Victim) -> Result<()> {
+async fn killed_under_load(url: Option<String>, victim: &Victim) -> Result<()> {
     let start = Instant::now();
     let mut load = Load::prepare(url).await?;
-    let writers = load.run(&victim).await?;
+    let writers = load.run(victim).await?;
     load.db.verify().await?;
     let batches = batches(&load.db).await?;
     for writer in &writers {
@@ -283,17 +283,17 @@ async fn killed_under_load(url: Option<String>, victim: Victim) -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_under_load_on_mariadb() {
     let url = MariaDb::shared().create_database().unwrap().url;
-    killed_under_load(Some(url), Victim::Executive).await.unwrap();
+    killed_under_load(Some(url), &Victim::Executive).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb_is_killed_under_load() {
     let maria = MariaDb::start().unwrap();
     let url = maria.create_database().unwrap().url;
-    killed_under_load(Some(url), Victim::MariaDb(maria)).await.unwrap();
+    killed_under_load(Some(url), &Victim::MariaDb(maria)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_under_load_on_sqlite() {
-    killed_under_load(None, Victim::Executive).await.unwrap();
+    killed_under_load(None, &Victim::Executive).await.unwrap();
 }

@@ -84,6 +84,13 @@ async fn the_ledger_is_shown_in_pieces() {
         assert_eq!(entries[2]["batch"], entries[4]["batch"]);
         let piece = get(&server, "/v1/ledger?after=2&limit=2").await;
         assert_eq!(piece["entries"], json!(entries[2..4]));
+        // More than are read at once.
+        let many: Vec<_> = (0..70).map(|id| (id, "x")).collect();
+        server.mutate("fam", kv(&many, None, None)).await.ok();
+        let long = get(&server, "/v1/ledger?after=3&limit=60").await;
+        let seqs = long["entries"].as_array().unwrap().iter().map(|entry| entry["seq"].as_u64());
+        assert_eq!(seqs.collect::<Vec<_>>(), (4..64).map(Some).collect::<Vec<_>>());
+        let texts = server.texts().await;
         let end = get(&server, "/v1/ledger?after=9223372036854775807").await;
         assert_eq!(end["entries"], json!([]));
 
