@@ -1,7 +1,7 @@
 //! The LDB of this node: opening it, following its generations, running reads in views.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ledger::{FamilyName, LdbTable, TableSchema};
 
@@ -22,8 +22,6 @@ pub(crate) struct Inner {
     /// In the process's list.
     id: u64,
     place: Arc<Place>,
-    /// Names of families, by their number.
-    families: Mutex<Vec<FamilyName>>,
     pub(crate) counters: Counters,
 }
 
@@ -39,7 +37,6 @@ impl Ldb {
         let ldb = Self(Arc::new(Inner {
             id: process::enter(Arc::clone(&place)),
             place,
-            families: Mutex::default(),
             counters: Counters::default(),
         }));
         ldb.read(|_| Ok(()))?;
@@ -55,7 +52,7 @@ impl Ldb {
         if self.read(|session| Ok(session.names_of(&family)?.is_empty()))? {
             return Err(Error::UnknownFamily { family });
         }
-        Ok(Family::new(self.clone(), self.number(&family), family))
+        Ok(Family::new(self.clone(), process::family_number(self.0.id, &family), family))
     }
 
     /// The families that have tables here, by name.
@@ -245,14 +242,6 @@ impl Ldb {
     /// The file that is served now, and who keeps it.
     pub(crate) fn file(&self) -> (PathBuf, Keeper) {
         (self.0.place.file(self.generation()), self.0.place.keeper())
-    }
-
-    fn number(&self, family: &FamilyName) -> usize {
-        let mut families = self.0.families.lock().unwrap_or_else(PoisonError::into_inner);
-        families.iter().position(|known| known == family).unwrap_or_else(|| {
-            families.push(family.clone());
-            families.len() - 1
-        })
     }
 }
 

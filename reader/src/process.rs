@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::task::Waker;
 
+use ledger::FamilyName;
 use nix::sys::eventfd::EventFd;
 
 #[cfg(test)]
@@ -41,6 +42,8 @@ struct Process {
 struct Known {
     id: u64,
     place: Arc<Place>,
+    /// Names of families, by their number. Here, under the lock that no fork leaves locked.
+    families: Vec<FamilyName>,
     slots: Vec<Weak<Slot>>,
     waiting: Vec<Waiting>,
 }
@@ -57,8 +60,8 @@ pub(crate) fn enter(place: Arc<Place>) -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     fork::prepare_once();
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
-    let (slots, waiting) = (Vec::new(), Vec::new());
-    process().ldbs.push(Known { id, place, slots, waiting });
+    let (families, slots, waiting) = (Vec::new(), Vec::new(), Vec::new());
+    process().ldbs.push(Known { id, place, families, slots, waiting });
     id
 }
 
@@ -67,6 +70,16 @@ pub(crate) fn leave(id: u64) {
     let slots = slots(id);
     process().ldbs.retain(|known| known.id != id);
     slots.iter().for_each(|slot| slot.close());
+}
+
+/// The number of a family in an LDB.
+pub(crate) fn family_number(id: u64, family: &FamilyName) -> usize {
+    let mut process = process();
+    let families = &mut process.ldb(id).expect("BUG: it is there while somebody asks").families;
+    families.iter().position(|known| known == family).unwrap_or_else(|| {
+        families.push(family.clone());
+        families.len() - 1
+    })
 }
 
 /// Enters a connection, or room for one.

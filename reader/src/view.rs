@@ -140,7 +140,15 @@ impl<'a> View<'a> {
         let (Some(session), true) = (open, coarse_ms() <= self.until_ms) else {
             return Err(self.ended());
         };
-        read(session, self.family.place(table))
+        let outcome = read(session, self.family.place(table));
+        if matches!(outcome, Err(Error::Sqlite(_))) {
+            // SQLite may have ended the transaction: what is read from here on could be another state.
+            self.lent.ended();
+            if session.end().is_err() {
+                *guard = None;
+            }
+        }
+        outcome
     }
 
     fn ended(&self) -> Error {
