@@ -8,6 +8,7 @@ use ledger::{
 };
 
 use crate::connection::{SqlValue, Step};
+use crate::fault::cause;
 use crate::session::Session;
 use crate::{Author, Error, Fault, MAX_STATEMENT_BYTES, Meta};
 
@@ -111,12 +112,15 @@ impl Session {
         let numbered = Numbered::new(meta.history, meta.last, rendered, author)?;
         let appended = numbered.appended;
         self.insert_entries(&numbered.entries).await?;
+        let Step { sql, params } = counter_step(meta.last, &appended.last);
+        if self.execute(ACTION, &sql, &params).await? == 0 {
+            let source = Fault::Contention(cause("somebody moved the counter without the lock"));
+            return Err(Error::Contended { action: ACTION, source });
+        }
+        self.pass("append: the counter was raised")?;
         let Step { sql, params } = batches_step(&[numbered]);
         self.execute(ACTION, &sql, &params).await?;
         self.pass("append: the batch was written")?;
-        let Step { sql, params } = counter_step(&appended.last);
-        self.execute(ACTION, &sql, &params).await?;
-        self.pass("append: the counter was raised")?;
         Ok(appended)
     }
 
@@ -155,14 +159,28 @@ pub(crate) fn entries_step<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> 
     Step { sql, params }
 }
 
-/// Writes who did it, a row for each batch.
+/// Writes who did it, a row for each batch, after the counter was raised. Each takes its chain only where the counter
+/// stands as [`counter_step`] left it. Where it does not there is none, which the column refuses, and with it the commit
+/// in the same packet.
 pub(crate) fn batches_step(batches: &[Numbered]) -> Step {
-    let places = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"; batches.len()].join(", ");
+    const PLACES: &str = "(?, ?, (SELECT ? FROM ctlstore_meta WHERE id = 1 AND last_seq = ? AND last_digest = ?), ?, ?, ?, ?, ?, ?, ?)";
+    let places = vec![PLACES; batches.len()].join(", ");
     let sql = format!(
         "INSERT INTO ctlstore_batches (first_seq, last_seq, chain, writer, principal, source_address, request_id, reason, upserts, deletes) VALUES {places}"
     );
-    Step { sql, params: batches.iter().flat_map(|batch| batch.row.iter().cloned()).collect() }
+    let counter = batches.last().map(|batch| {
+        let Position { seq, digest, .. } = batch.appended.last;
+        [seq.to_i64().into(), digest.as_bytes().as_slice().into()]
+    });
+    let params = |batch: &Numbered| {
+        let (front, back) = batch.row.split_at(CHAIN + 1);
+        [front, counter.as_ref().map_or(&[], <[_; 2]>::as_slice), back].concat()
+    };
+    Step { sql, params: batches.iter().flat_map(params).collect() }
 }
+
+/// The place of the chain in [`batch_row`].
+const CHAIN: usize = 2;
 
 fn batch_row(appended: &Appended, rendered: &Rendered, author: &Author) -> Vec<SqlValue> {
     let Author { writer, principal, source_address, request_id, reason } = author;
@@ -181,17 +199,19 @@ fn batch_row(appended: &Appended, rendered: &Rendered, author: &Author) -> Vec<S
     ]
 }
 
-/// Raises the counter.
-pub(crate) fn counter_step(last: &Position) -> Step {
-    let sql = "UPDATE ctlstore_meta SET last_seq = ?, last_digest = ?, chain = ? WHERE id = 1";
-    Step::new(
-        sql,
-        [
-            last.seq.to_i64().into(),
-            last.digest.as_bytes().as_slice().into(),
-            last.chain.as_bytes().as_slice().into(),
-        ],
-    )
+/// Raises the counter, if it still stands where it stood before: nobody restored another state meanwhile.
+pub(crate) fn counter_step(before: Option<Position>, last: &Position) -> Step {
+    const SQL: &str = "UPDATE ctlstore_meta SET last_seq = ?, last_digest = ?, chain = ? WHERE id = 1 AND last_seq = ?";
+    let mut params: Vec<SqlValue> = vec![
+        last.seq.to_i64().into(),
+        last.digest.as_bytes().as_slice().into(),
+        last.chain.as_bytes().as_slice().into(),
+        before.map_or(Seq::ZERO, |before| before.seq).to_i64().into(),
+    ];
+    // Before the first entry there is no digest.
+    let Some(before) = before else { return Step::new(SQL, params) };
+    params.push(before.digest.as_bytes().as_slice().into());
+    Step::new(format!("{SQL} AND last_digest = ?"), params)
 }
 
 impl Appended {

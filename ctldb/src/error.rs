@@ -320,6 +320,11 @@ impl Error {
         )
     }
 
+    /// May it be that what was known from before was wrong, so that another look is worth it?
+    pub(crate) fn may_come_of_memory(&self) -> bool {
+        !self.is_unavailable() && !matches!(self, Error::Crashed(_))
+    }
+
     /// Does a schema change stand in the way, which ends by itself?
     #[must_use]
     pub fn is_busy(&self) -> bool {

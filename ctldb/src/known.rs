@@ -1,6 +1,8 @@
 //! What was read under the ledger lock, with what was written since: kept with the connection for the batch that comes
 //! next. Taking the lock counts it, and all that batches are judged by is changed under it. So whoever finds, under the
-//! lock, that nobody else had it in between knows without another look that nothing changed.
+//! lock, that nobody else had it in between knows without another look that nothing changed. A restore into a running
+//! server takes no lock: so the counter is raised only where it stands as we know it, and whatever else does not go well
+//! with what is known from before is done again after a look.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -21,6 +23,8 @@ pub(crate) struct Known {
     read: Instant,
     /// Nobody else had the lock of late: it is worth coming without a look.
     alone: bool,
+    /// Nothing of it was read under the lock that is held now.
+    pub(crate) from_before: bool,
 }
 
 /// After this it is read again all the same, for the sake of rows that somebody changes by hand, without the lock.
@@ -68,9 +72,11 @@ impl Session {
 impl Known {
     /// It was just read, and what was known before still holds.
     fn read(clock: Option<u64>, facts: Facts, before: Option<Box<Self>>, alone: bool) -> Self {
-        let mut known = Self { facts, clock, read: Instant::now(), alone };
-        if let Some(before) = before {
-            let Self { facts, read, clock: _, alone: _ } = *before;
+        let read = Instant::now();
+        let mut known = Self { facts, clock, read, alone, from_before: false };
+        // Where the ledger stands elsewhere, somebody restored another state.
+        if let Some(before) = before.filter(|before| before.facts.meta == known.facts.meta) {
+            let Self { facts, read, clock: _, alone: _, from_before: _ } = *before;
             if known.facts.absorb(facts) {
                 known.read = read;
             }
@@ -80,7 +86,7 @@ impl Known {
 
     fn at(self: Box<Self>, clock: Option<u64>, now: SystemTime) -> Self {
         let mut known = *self;
-        known.clock = clock;
+        (known.clock, known.from_before) = (clock, true);
         known.facts.now = now;
         known
     }

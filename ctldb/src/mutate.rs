@@ -31,6 +31,19 @@ enum Way {
     Alone(Vec<LdbTable>),
 }
 
+/// What became of batches, and the reply to each.
+enum WrittenAs {
+    /// None of them may be written.
+    Nothing(Vec<Result<Reply, Error>>),
+    Committed(Vec<Result<Reply, Error>>),
+    /// The commit got no answer.
+    Unsure {
+        replies: Vec<Result<Reply, Error>>,
+        last: Mark,
+        error: Error,
+    },
+}
+
 impl CtlDb {
     /// Writes a batch: all its rows or none, in the mirror tables and in the ledger.
     ///
@@ -129,7 +142,32 @@ impl CtlDb {
         reserved: &[LdbTable],
         deadline: Instant,
     ) -> Result<Vec<Result<Reply, Error>>, Error> {
-        let (mut session, mut known) = self.locked(batches, reserved, deadline).await?;
+        loop {
+            let (session, known) = self.locked(batches, reserved, deadline).await?;
+            // What was known is forgotten with its session: the next one looks.
+            let looks_again = known.from_before && Instant::now() < deadline;
+            match self.write_locked(batches, reserved, session, known).await {
+                Ok(WrittenAs::Nothing(_)) if looks_again => {}
+                Err(error) if looks_again && error.may_come_of_memory() => {}
+                Ok(WrittenAs::Nothing(replies) | WrittenAs::Committed(replies)) => {
+                    return Ok(replies);
+                }
+                Ok(WrittenAs::Unsure { replies, last, error }) => {
+                    return self.settle(last, error, deadline).await.map(|()| replies);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Ends the transaction in any case.
+    async fn write_locked(
+        &self,
+        batches: &[Arc<Prepared>],
+        reserved: &[LdbTable],
+        mut session: Session,
+        mut known: Known,
+    ) -> Result<WrittenAs, Error> {
         let Written { replies, last, steps } =
             match session.write_all(batches, &mut known.facts, reserved).await {
                 Ok(written) => written,
@@ -137,18 +175,15 @@ impl CtlDb {
             };
         let Some(last) = last else {
             session.rollback().await;
-            return Ok(replies);
+            return Ok(WrittenAs::Nothing(replies));
         };
         match session.end_with(ACTION, Ok(((), steps))).await {
             Ok(()) => {
                 session.remember(known);
                 self.keep_warm(session);
-                Ok(replies)
+                Ok(WrittenAs::Committed(replies))
             }
-            Err(unsure @ Error::Unsure { .. }) => {
-                drop(session);
-                self.settle(last, unsure, deadline).await.map(|()| replies)
-            }
+            Err(error @ Error::Unsure { .. }) => Ok(WrittenAs::Unsure { replies, last, error }),
             Err(error) => Err(error),
         }
     }

@@ -37,11 +37,35 @@ impl CtlDb {
     /// # Errors
     /// ctldb is away or not migrated, or the fence no longer holds.
     pub async fn measure_table_sizes(&self, fence: Fence) -> Result<Vec<TableSize>, Error> {
-        let mut session = self.session().await?;
-        session.fenced(fence).await?;
-        let measured = session.measured().await?;
+        let measured = self.session().await?.measured().await?;
         let now = unix(SystemTime::now());
-        let rows = session.query(MEASURE, "SELECT table_name FROM ctlstore_tables", &[]).await?;
+        let mut session = self.write_session().await?;
+        session.begin_locked(fence).await?;
+        let result = session.store_sizes(&measured, now).await;
+        session.end(MEASURE, result).await?;
+        let old = i64::try_from(now.saturating_sub(USAGE_KEPT).as_secs()).unwrap_or(0);
+        let sql = "DELETE FROM writer_usage WHERE bucket < ?";
+        session.execute(MEASURE, sql, &[old.into()]).await?;
+        session.table_sizes().await
+    }
+
+    /// What was measured last, by table.
+    ///
+    /// # Errors
+    /// ctldb is away or not migrated.
+    pub async fn table_sizes(&self) -> Result<Vec<TableSize>, Error> {
+        self.session().await?.table_sizes().await
+    }
+}
+
+impl Session {
+    /// Under the ledger lock, like all that batches are judged by: so whoever writes next sees it.
+    async fn store_sizes(
+        &mut self,
+        measured: &HashMap<String, i64>,
+        now: Duration,
+    ) -> Result<(), Error> {
+        let rows = self.query(MEASURE, "SELECT table_name FROM ctlstore_tables", &[]).await?;
         let names = rows.iter().map(|row| row.text(0));
         let mut sizes = Vec::new();
         for name in names {
@@ -59,26 +83,11 @@ impl CtlDb {
                 [SqlValue::from(*name), SqlValue::Int(*bytes), SqlValue::Int(millis(now))]
             };
             let params: Vec<SqlValue> = chunk.iter().flat_map(row).collect();
-            session.execute(MEASURE, &sql, &params).await?;
+            self.execute(MEASURE, &sql, &params).await?;
         }
-        let old = i64::try_from(now.saturating_sub(USAGE_KEPT).as_secs()).unwrap_or(0);
-        // Sizes are written without the ledger lock, so nobody would look again by himself, for a moment.
-        drop(self.warm());
-        let sql = "DELETE FROM writer_usage WHERE bucket < ?";
-        session.execute(MEASURE, sql, &[old.into()]).await?;
-        session.table_sizes().await
+        Ok(())
     }
 
-    /// What was measured last, by table.
-    ///
-    /// # Errors
-    /// ctldb is away or not migrated.
-    pub async fn table_sizes(&self) -> Result<Vec<TableSize>, Error> {
-        self.session().await?.table_sizes().await
-    }
-}
-
-impl Session {
     /// What the database says now: bytes by table.
     async fn measured(&mut self) -> Result<HashMap<String, i64>, Error> {
         self.fresh_statistics().await?;

@@ -61,13 +61,13 @@ impl Session {
             chosen.iter().flat_map(|batch| &batch.mutations).collect();
         self.write_rows(&changes).await?;
         let mut steps = self.entries_with_commit(&numbered).await?;
+        steps.push(counter_step(facts.meta.last, &last));
         steps.push(batches_step(&numbered));
         for ((batch, memory), numbered) in chosen.iter().zip(&memories).zip(&numbered) {
             if let (Some(claim), Some(memory)) = (&batch.claim, memory) {
                 steps.extend(batch.remember(claim, memory, &numbered.appended, facts));
             }
         }
-        steps.push(counter_step(&last));
         for ((batch, memory), numbered) in chosen.iter().zip(&memories).zip(&numbered) {
             facts.learn(batch, memory.as_ref(), numbered.appended.last);
         }

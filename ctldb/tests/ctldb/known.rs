@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use ctldb::{Batch, CtlDb, Error, Fence, Limits, Options, OwnerId, RateLimit};
-use ledger::{ColumnType, Seq, TableSchema};
+use ctldb::{Batch, CtlDb, Error, Fence, Limits, Options, OwnerId, RateLimit, SizeLimit};
+use ledger::{Chain, ColumnType, Seq, TableSchema};
 
 use crate::on_both;
 use crate::place::Place;
@@ -14,7 +14,12 @@ use crate::shape::{
     add, author, batch, change, column, credentials, drop_table, family, item, shop,
 };
 
-on_both!(what_others_change_counts_for_the_next_batch, writers_in_turns_follow_each_other,);
+on_both!(
+    what_others_change_counts_for_the_next_batch,
+    writers_in_turns_follow_each_other,
+    what_is_known_gives_way_to_what_was_restored,
+    a_counter_that_is_being_restored_is_not_passed_over,
+);
 
 fn limited(place: &Place) -> Result<CtlDb> {
     let limits = Some(Limits::default());
@@ -53,6 +58,16 @@ async fn what_others_change_counts_for_the_next_batch(place: &Place) -> Result<(
     let error = ours.mutate(&one()).await.unwrap_err();
     assert!(matches!(error, Error::RateLimited { .. }), "{error:?}");
     others.set_writer_limit(&writer, None, &OwnerId::Executive, Fence::Open).await?;
+
+    settle(&ours, &items).await?;
+    let small = SizeLimit { max_bytes: 1, warn_bytes: 1 };
+    others.set_table_limit(items.table(), Some(small), &OwnerId::Executive, Fence::Open).await?;
+    // Not measured yet.
+    settle(&ours, &items).await?;
+    others.measure_table_sizes(Fence::Open).await?;
+    let error = ours.mutate(&one()).await.unwrap_err();
+    assert!(matches!(error, Error::TableFull { .. }), "{error:?}");
+    others.set_table_limit(items.table(), None, &OwnerId::Executive, Fence::Open).await?;
 
     let before = settle(&ours, &items).await?;
     let history = others.new_history(Seq::try_from(1000_i64)?, &author()).await?;
@@ -106,4 +121,68 @@ async fn writers_in_turns_follow_each_other(place: &Place) -> Result<()> {
     }
     assert_eq!(place.number("SELECT SUM(amount) FROM writer_usage").await?, 40);
     consistent(place, &both[0]).await
+}
+
+/// A restore into a running server: no lock is taken, and its clock does not tell.
+async fn what_is_known_gives_way_to_what_was_restored(place: &Place) -> Result<()> {
+    const TABLES: [&str; 5] = [
+        "ctlstore_batches",
+        "ctlstore_dml_ledger",
+        "ctlstore_meta",
+        "ctlstore_writers",
+        "mutators",
+    ];
+    let items = shop(&place.migrated().await?).await?;
+    let ours = limited(place)?;
+    let with_cookie = |number: i64| Batch {
+        cookie: Some(number.to_string().into_bytes()),
+        ..batch(vec![item(&items, "a", number)])
+    };
+    let first = ours.mutate(&with_cookie(1)).await?.mark;
+    let all = |statement: &dyn Fn(&str) -> String| TABLES.map(statement).join("; ");
+    place
+        .sql(&all(&|table| format!("CREATE TABLE saved_{table} AS SELECT * FROM {table}")))
+        .await?;
+    let restore = all(&|table| {
+        format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM saved_{table}")
+    });
+    let restore = format!("BEGIN; {restore}; COMMIT");
+
+    // Lost by the restore, and so not recognised as written.
+    ours.mutate(&with_cookie(2)).await?;
+    place.sql(&restore).await?;
+    let again = ours.mutate(&with_cookie(2)).await?;
+    assert!(!again.repeated);
+    assert_eq!(again.mark.seq, first.seq.next().unwrap());
+    // The next batch does not leave a gap.
+    place.sql(&restore).await?;
+    let next = ours.mutate(&with_cookie(3)).await?;
+    assert_eq!(next.mark.seq, again.mark.seq);
+    consistent(place, &ours).await?;
+
+    // The same sequence, another entry.
+    let chain = Chain::from_slice(&[7; 32]).unwrap();
+    let (digest, bytes) = ("08".repeat(32), "07".repeat(32));
+    let sql = format!("UPDATE ctlstore_meta SET last_digest = X'{digest}', chain = X'{bytes}'");
+    place.sql(&sql).await?;
+    let mark = ours.mutate(&with_cookie(4)).await?.mark;
+    assert_eq!(ours.meta().await?.chain(), chain.link(mark.digest));
+    assert_eq!(mark.seq, next.mark.seq.next().unwrap());
+    Ok(())
+}
+
+async fn a_counter_that_is_being_restored_is_not_passed_over(place: &Place) -> Result<()> {
+    let items = shop(&place.migrated().await?).await?;
+    let ours = limited(place)?;
+    place.sql("CREATE TABLE saved_meta AS SELECT * FROM ctlstore_meta").await?;
+    place.sql("DELETE FROM saved_meta").await?;
+    let last = settle(&ours, &items).await?;
+    let take = "INSERT INTO saved_meta SELECT * FROM ctlstore_meta; DELETE FROM ctlstore_meta";
+    place.sql(take).await?;
+    let error = ours.mutate(&batch(vec![item(&items, "b", 1)])).await.unwrap_err();
+    assert!(matches!(error, Error::NotMigrated), "{error:?}");
+    place.sql("INSERT INTO ctlstore_meta SELECT * FROM saved_meta").await?;
+    let mark = ours.mutate(&batch(vec![item(&items, "b", 1)])).await?.mark;
+    assert_eq!(mark.seq, last.next().unwrap());
+    consistent(place, &ours).await
 }
