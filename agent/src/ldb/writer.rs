@@ -125,13 +125,14 @@ impl Writer {
 
     /// A reader that stands still holds the WAL: the file is replaced by its copy, and the reader keeps the old one.
     fn make_room(&mut self, bytes: u64) -> Result<(), Error> {
-        let budget = self.work.checkpoint.budget();
-        if self.work.checkpoint.cut(budget, &self.setting.crash)? {
-            return Ok(());
-        }
         let rest = self
             .last_switch
             .map_or(Duration::ZERO, |last| BETWEEN_SWITCHES.saturating_sub(last.elapsed()));
+        // A view that a reader keeps between its reads is older than the shortest budget and no reason for a copy.
+        let budget = if rest.is_zero() { LONGEST } else { self.work.checkpoint.budget() };
+        if self.work.checkpoint.cut(budget, &self.setting.crash)? {
+            return Ok(());
+        }
         if !rest.is_zero() {
             return Err(Error::Held { bytes, wait: rest });
         }

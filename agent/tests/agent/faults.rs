@@ -113,6 +113,7 @@ async fn a_full_disk_puts_off_a_replacement_until_there_is_room() {
     };
     let agent = Agent::start_with(config).await.unwrap();
     agent.reaches(41).await;
+    assert_eq!(agent.ldb().generation(), 1, "who waited only read");
     let mut reader = Plain::open(&agent.dir.join("ldb.db"));
     assert_eq!(reader.ask("BEGIN"), "ok []");
     assert_eq!(reader.ask("SELECT count(*) FROM fam___big"), "ok [(40,)]");

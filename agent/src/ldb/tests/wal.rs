@@ -93,6 +93,31 @@ fn a_reader_that_holds_the_wal_causes_one_switch_and_then_a_wait() {
     assert_eq!((writer.health().condition, writer.health().switches), (Condition::Sound, 1));
 }
 
+/// A reader keeps its view for a while between its reads: longer than the shortest wait for readers, and always ends it.
+#[test]
+fn readers_that_go_on_cause_no_switch() {
+    let dir = tempfile::tempdir().unwrap();
+    let steps = steps(&large(250));
+    let mut writer = open(dir.path(), &limits(), Crash::default()).unwrap();
+    apply_rest(&mut writer, &steps[..2], 100).unwrap();
+    let reader = rusqlite::Connection::open(dir.path().join("ldb.db")).unwrap();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let views = std::thread::spawn(move || {
+        let mut views = 0;
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            reader.execute_batch("BEGIN; SELECT * FROM fam___big").unwrap();
+            std::thread::sleep(Duration::from_millis(60));
+            reader.execute_batch("COMMIT").unwrap();
+            views += 1;
+        }
+        views
+    });
+    apply_rest(&mut writer, &steps, 1).unwrap();
+    drop(stop);
+    assert!(views.join().unwrap() > 1);
+    assert_eq!((writer.health().condition, writer.health().switches), (Condition::Sound, 0));
+}
+
 #[test]
 fn a_frame_larger_than_the_limit_passes_without_a_switch() {
     let dir = tempfile::tempdir().unwrap();
