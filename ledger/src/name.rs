@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 /// What a refused name was meant to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +144,7 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        pub struct $name(SmolStr);
 
         impl $name {
             const RULES: Rules = $rules;
@@ -251,7 +252,7 @@ name!(
 /// A client of the executive: 3 to 50 characters of any kind; case is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct WriterName(Box<str>);
+pub struct WriterName(SmolStr);
 
 impl WriterName {
     /// Takes a name as it is.
