@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use reader::testing::{LdbBuilder, TestError};
+use reader::testing::TestError;
 
 use crate::args::Ldb;
 use crate::ldb::document::{Built, DocumentError};
@@ -31,12 +31,13 @@ pub(crate) fn ldb(args: &Ldb, out: &mut dyn Write) -> Result<Outcome> {
         add(file, &mut built)?;
     }
     let (tables, rows) = (built.tables, built.rows);
-    make(built.builder, dir)?;
+    let failed = |source| BuildError::Build { dir: dir.clone(), source };
+    built.builder.build(dir).map_err(failed)?;
     writeln!(out, "{tables} tables and {rows} rows are in {}", dir.display())?;
     Ok(Outcome::Done)
 }
 
-fn add(file: &Path, built: &mut Built) -> Result<(), BuildError> {
+fn add(file: &Path, built: &mut Built) -> Result<()> {
     let failed = |source| BuildError::Read { file: file.to_owned(), source };
     let text = match file.to_str() {
         Some("-") => {
@@ -52,8 +53,4 @@ fn add(file: &Path, built: &mut Built) -> Result<(), BuildError> {
         added.map_err(|source| BuildError::Document { file: file.to_owned(), number, source })?;
     }
     Ok(())
-}
-
-fn make(builder: LdbBuilder, dir: &Path) -> Result<(), BuildError> {
-    builder.build(dir).map_err(|source| BuildError::Build { dir: dir.to_owned(), source })
 }

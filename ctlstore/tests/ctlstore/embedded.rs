@@ -158,7 +158,7 @@ async fn it_beats_and_the_beats_come_to_the_file() {
     *args.last_mut().unwrap() = "100ms".to_owned();
     let _dev = Program::ctlstore(&args).unwrap();
     eventually(SOON, async || {
-        let ldb = Ldb::open(&folder.ldb())?;
+        let ldb = Ldb::open(folder.ldb())?;
         let row = ldb.family("ctlstore")?.row("heartbeats", &["heartbeat".into()])?;
         anyhow::ensure!(row.is_some(), "no beat");
         Ok(())

@@ -128,7 +128,7 @@ pub(crate) fn rate_limit(_: &mut SchemaGenerator) -> Schema {
         "type": "object",
         "required": ["amount", "period"],
         "properties": {
-            "amount": { "type": "number", "minimum": 0, "maximum": 1e15 },
+            "amount": { "type": "number", "minimum": 0 },
             "period": {
                 "description": "Nanoseconds, or a duration as Go writes it.",
                 "oneOf": [
