@@ -15,9 +15,13 @@ on_both!(a_batch_that_nobody_waits_for_is_whole_or_not_there);
 async fn a_batch_that_nobody_waits_for_is_whole_or_not_there(place: &Place) -> Result<()> {
     let ctldb = place.migrated().await?;
     let items = shop(&ctldb).await?;
-    let start = Instant::now();
-    ctldb.mutate(&batch(vec![item(&items, "first", 1), item(&items, "second", 1)])).await?;
-    let whole = start.elapsed();
+    // The shortest of some, for a busy machine makes one of them long.
+    let mut whole = Duration::MAX;
+    for _ in 0..5 {
+        let start = Instant::now();
+        ctldb.mutate(&batch(vec![item(&items, "first", 1), item(&items, "second", 1)])).await?;
+        whole = whole.min(start.elapsed());
+    }
     let mut given_up = 0;
     for step in 0..60 {
         let rows = vec![item(&items, &format!("a{step}"), step), item(&items, "b", step)];
