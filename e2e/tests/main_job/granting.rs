@@ -32,7 +32,7 @@ async fn a_table_is_dropped_when_that_is_granted(stack: &Stack) -> Result<()> {
         let table = stack.namespace.tables().get_status("quotas").await?;
         let conditions = table.status.context("it has a status")?.conditions;
         let ready = find(&conditions, ConditionType::Ready).context("it has a condition")?;
-        ensure!(ready.message.contains("the database user lacks a privilege"), "{ready:?}");
+        ensure!(ready.message.contains("database user lacks a privilege"), "{ready:?}");
         // The database's own words name users and hosts: they are for the log.
         let said = stack.operator.program.stderr();
         ensure!(said.contains("DROP command denied"), "{said}");
