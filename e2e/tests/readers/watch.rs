@@ -36,6 +36,13 @@ pub(crate) struct Watched {
     visible: Vec<Duration>,
 }
 
+impl Watched {
+    /// The longest time from a write until it was seen.
+    pub(crate) fn slowest(&self) -> Duration {
+        self.visible.last().copied().unwrap_or_default()
+    }
+}
+
 impl Watch {
     /// `limit`: a WAL that was larger before, under another limit, counts from the moment on at which it keeps this one.
     pub(crate) fn start(dir: PathBuf, limit: u64) -> Self {
@@ -109,7 +116,7 @@ impl fmt::Display for Watched {
             "write to sight p50 {:.0?}, p99 {:.0?}, max {:.0?}",
             at(50),
             at(99),
-            visible.last()
+            self.slowest()
         )
     }
 }
