@@ -159,6 +159,9 @@ fn next(writer: &mut Writer, batches: &mut Receiver<Batch>, told: &Told) -> Opti
             let (result, applied) = counted(writer, &[], |writer| writer.settle_after(LATE));
             let took = started.elapsed();
             told.applied(writer, &Turn { applied, took, ..Turn::nothing() });
+            if applied > 0 {
+                told.well(writer);
+            }
             // What fails now fails at the next plan too, and is told then.
             drop(result);
         }

@@ -9,8 +9,9 @@ pub(crate) const META: &str = "SELECT history, last_seq, last_digest, chain, pru
 pub(crate) const BATCHES: &str =
     "SELECT last_seq, chain FROM ctlstore_batches WHERE last_seq >= ? AND last_seq <= ?";
 pub(crate) const SKIPS: &str = "SELECT seq, reason FROM ctlstore_skips WHERE seq >= ? AND seq <= ?";
-/// A ledger of the original says nothing of itself.
-pub(crate) const BOUNDS: &str = "SELECT MIN(seq), MAX(seq) FROM ctlstore_dml_ledger";
+/// A ledger of the original says nothing of itself. Two subqueries, for SQLite reads the whole table for both in one.
+pub(crate) const BOUNDS: &str =
+    "SELECT (SELECT MIN(seq) FROM ctlstore_dml_ledger), (SELECT MAX(seq) FROM ctlstore_dml_ledger)";
 
 /// The row of `ctlstore_meta`, as the database hands it out.
 pub(crate) struct MetaRow {
