@@ -72,7 +72,7 @@ impl Writes {
             cookie: None,
             check_cookie: None,
             mutations,
-            author: author(),
+            author: Author::system("bench"),
         };
         Ok(ctldb.mutate(&batch).await.context("write a batch")?.mark)
     }
@@ -81,16 +81,6 @@ impl Writes {
         let index = self.random.random_range(0..self.tables.len());
         self.tables[index] = grow(&self.ctldb, &self.tables[index], seq).await?;
         Ok(())
-    }
-}
-
-fn author() -> Author {
-    Author {
-        writer: None,
-        principal: "bench".to_owned(),
-        source_address: "local".to_owned(),
-        request_id: "bench".to_owned(),
-        reason: None,
     }
 }
 
@@ -120,7 +110,7 @@ async fn create(
     ctldb
         .change_schema(
             &SchemaChange { table, by: OwnerId::Executive, kind },
-            &author(),
+            &Author::system("bench"),
             Fence::Open,
         )
         .await?;
@@ -134,7 +124,7 @@ async fn grow(ctldb: &CtlDb, schema: &TableSchema, seq: u64) -> Result<Arc<Table
         by: OwnerId::Executive,
         kind: SchemaChangeKind::AddColumns(added.clone()),
     };
-    ctldb.change_schema(&change, &author(), Fence::Open).await?;
+    ctldb.change_schema(&change, &Author::system("bench"), Fence::Open).await?;
     Ok(Arc::new(schema.with_columns(added)?))
 }
 

@@ -34,6 +34,7 @@ mod secret_file;
 mod sizes;
 mod spec;
 mod stage;
+mod table_schema;
 mod verdict;
 mod wake;
 mod watch;
@@ -44,3 +45,4 @@ pub use manifests::{Manifests, Notice, Notices, Place, Problem, StatusNotice, fi
 pub use objects::Kind;
 pub use run::{Started, run};
 pub use secret_file::SecretFileError;
+pub use table_schema::{DeclarationError, table_schema};

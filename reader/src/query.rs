@@ -108,7 +108,7 @@ fn value(raw: Raw<'_>) -> Value {
     }
 }
 
-fn stored(value: &Value) -> Stored {
+pub(crate) fn stored(value: &Value) -> Stored {
     match value {
         Value::Null => Stored::Null,
         Value::Integer(integer) => Stored::Integer(*integer),

@@ -30,7 +30,8 @@ use rusqlite::{Connection, params_from_iter};
 pub use crate::testing::builder::LdbBuilder;
 
 use crate::layout::{self, word};
-use crate::testing::builder::{replace, stored};
+use crate::query::stored;
+use crate::testing::builder::replace;
 
 /// Why a test LDB could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -16,6 +16,7 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
+use crate::cache;
 use crate::eventually::poll;
 use crate::process::{Daemon, Home, Launch};
 use crate::{free_port, random_name};
@@ -50,7 +51,7 @@ impl ApiServer {
     /// # Errors
     /// When they cannot be built or do not come up; the end of the log is in the error.
     pub fn start() -> Result<Self> {
-        let programs = build()?;
+        let programs = cache::built("apiserver.sh")?;
         let mut tries = 0;
         loop {
             tries += 1;
@@ -307,20 +308,6 @@ impl Place {
     fn path(&self, name: &str) -> String {
         self.file(name).display().to_string()
     }
-}
-
-/// The folder of the programs; builds them if this machine has none of these versions yet.
-fn build() -> Result<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/apiserver.sh");
-    let output = Command::new(&script)
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("start {}", script.display()))?;
-    if !output.status.success() {
-        bail!("{} ended with {}", script.display(), output.status);
-    }
-    let folder = String::from_utf8(output.stdout).context("the folder's name")?;
-    Ok(PathBuf::from(folder.trim_end()))
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {

@@ -3,8 +3,9 @@
 use std::env::VarError;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// The folder shared with `hack/*.sh`, found and made as `hack/cache.sh` does.
 pub(crate) fn folder() -> Result<PathBuf> {
@@ -16,6 +17,20 @@ pub(crate) fn folder() -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools");
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     Ok(folder)
+}
+
+/// The folder of the programs that a script of `hack/` builds; it builds them if this machine has not got these versions yet.
+pub(crate) fn built(script: &str) -> Result<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack").join(script);
+    let output = Command::new(&script)
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("start {}", script.display()))?;
+    if !output.status.success() {
+        bail!("{} ended with {}", script.display(), output.status);
+    }
+    let folder = String::from_utf8(output.stdout).context("the folder's name")?;
+    Ok(PathBuf::from(folder.trim_end()))
 }
 
 fn of_user() -> Result<PathBuf> {

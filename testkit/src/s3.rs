@@ -8,12 +8,13 @@ mod proxy;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+
 use nix::sys::signal::Signal;
 
+use crate::cache;
 use crate::eventually::poll;
 use crate::process::{Daemon, Home, Launch};
 use crate::{free_port, random_name};
@@ -40,7 +41,7 @@ impl S3Server {
     /// # Errors
     /// When it cannot be built or does not come up; the end of its log is in the error.
     pub fn start() -> Result<Self> {
-        let program = build()?.join("versitygw");
+        let program = cache::built("versitygw.sh")?.join("versitygw");
         let mut tries = 0;
         loop {
             tries += 1;
@@ -138,18 +139,4 @@ impl S3Server {
     pub fn sigcont(&self) -> Result<()> {
         self.server.signal(Signal::SIGCONT)
     }
-}
-
-/// The folder of the program; builds it if this machine has not got this version yet.
-fn build() -> Result<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/versitygw.sh");
-    let output = Command::new(&script)
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("start {}", script.display()))?;
-    if !output.status.success() {
-        bail!("{} ended with {}", script.display(), output.status);
-    }
-    let folder = String::from_utf8(output.stdout).context("the folder's name")?;
-    Ok(PathBuf::from(folder.trim_end()))
 }

@@ -100,7 +100,7 @@ impl Node {
             cookie: None,
             check_cookie: None,
             mutations: numbers.map(row).collect::<Result<_>>()?,
-            author: author(),
+            author: Author::system("bench"),
         };
         let committed = self.runtime.block_on(self.ctldb.mutate(&batch));
         Ok(committed.context("write a batch")?.mark.seq.get())
@@ -125,7 +125,11 @@ impl Node {
             by: OwnerId::Executive,
             kind: SchemaChangeKind::AddColumns(vec![column]),
         };
-        self.runtime.block_on(self.ctldb.change_schema(&change, &author(), Fence::Open))?;
+        self.runtime.block_on(self.ctldb.change_schema(
+            &change,
+            &Author::system("bench"),
+            Fence::Open,
+        ))?;
         Ok(())
     }
 
@@ -159,16 +163,9 @@ async fn create(ctldb: &CtlDb, schema: &TableSchema) -> Result<()> {
     let owner = Owner { id: OwnerId::Executive, deletion: Deletion::Retain };
     let kind = SchemaChangeKind::Create { schema: schema.clone(), owner };
     let change = SchemaChange { table: schema.table().clone(), by: OwnerId::Executive, kind };
-    ctldb.change_schema(&change, &author(), Fence::Open).await.context("make a table")?;
+    ctldb
+        .change_schema(&change, &Author::system("bench"), Fence::Open)
+        .await
+        .context("make a table")?;
     Ok(())
-}
-
-fn author() -> Author {
-    Author {
-        writer: None,
-        principal: "bench".to_owned(),
-        source_address: "local".to_owned(),
-        request_id: "bench".to_owned(),
-        reason: None,
-    }
 }

@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crds::{CtlFamily, CtlTable};
-use ledger::{
-    Column, ColumnName, ColumnType, FamilyName, LdbTable, NameError, SchemaError, TableName,
-    TableSchema,
-};
+use ledger::{ColumnName, FamilyName, LdbTable, NameError, TableName};
+use operator::{DeclarationError, table_schema};
 use reader::testing::{LdbBuilder, TestError};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -30,7 +28,7 @@ pub(crate) enum DocumentError {
     #[error(transparent)]
     Name(#[from] NameError),
     #[error(transparent)]
-    Schema(#[from] SchemaError),
+    Declaration(#[from] DeclarationError),
     #[error("row {number} of table {table}")]
     Row { table: LdbTable, number: usize, source: TestError },
     #[error(transparent)]
@@ -108,13 +106,7 @@ impl Built {
         let family = self.families.get(family).cloned().unwrap_or_else(|| family.replace('-', "_"));
         let family = FamilyName::parse(&family)?;
         let table = LdbTable::new(family, TableName::parse(&object.sql_name())?)?;
-        let columns = object.spec.columns.iter().map(|column| {
-            let name = ColumnName::parse(&column.name)?;
-            Ok(Column { name, column_type: column_type(column.type_) })
-        });
-        let columns = columns.collect::<Result<Vec<_>, NameError>>()?;
-        let key = object.spec.key_columns.iter().map(|name| ColumnName::parse(name));
-        let schema = TableSchema::new(table.clone(), columns, key.collect::<Result<_, _>>()?)?;
+        let schema = table_schema(table.clone(), object)?;
         let names = schema.columns().iter().map(|column| column.name.clone()).collect();
         self.builder.table(schema).map_err(DocumentError::Table)?;
         self.columns.insert(table, names);
@@ -159,17 +151,6 @@ impl Built {
             }
             _ => Ok(values),
         }
-    }
-}
-
-fn column_type(column_type: crds::ColumnType) -> ColumnType {
-    match column_type {
-        crds::ColumnType::String => ColumnType::String,
-        crds::ColumnType::Integer => ColumnType::Integer,
-        crds::ColumnType::Decimal => ColumnType::Decimal,
-        crds::ColumnType::Text => ColumnType::Text,
-        crds::ColumnType::Binary => ColumnType::Binary,
-        crds::ColumnType::ByteString => ColumnType::ByteString,
     }
 }
 

@@ -10,12 +10,13 @@ use crds::{CtlFamily, CtlTable, DeletionPolicy, Limits};
 use ctldb::{Deletion, SizeLimit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
-use ledger::{Column, ColumnName, ColumnType, LdbTable, TableName, TableSchema};
+use ledger::{LdbTable, TableName, TableSchema};
 
 use crate::ctlfamily;
 use crate::precedence::{full_name, goes_before};
 use crate::refusal::Refusal;
 use crate::spec;
+use crate::table_schema::table_schema;
 
 /// What other objects tell about a table.
 #[derive(Debug, Clone)]
@@ -78,7 +79,8 @@ pub(crate) fn accept(declared: &Declared) -> Result<Accepted, Refusal> {
     }
     let name = LdbTable::new(family_name, parse_table(table)?)
         .map_err(|error| Refusal::accepted(Reason::NameTooLong, error.to_string()))?;
-    let schema = schema(name, table)?;
+    let schema = table_schema(name, table)
+        .map_err(|error| Refusal::accepted(Reason::InvalidSpec, error.to_string()))?;
     schema
         .check_width()
         .map_err(|error| Refusal::accepted(Reason::TableTooWide, error.to_string()))?;
@@ -132,17 +134,6 @@ fn parse_table(table: &CtlTable) -> Result<TableName, Refusal> {
         .map_err(|error| Refusal::accepted(Reason::InvalidSpec, error.to_string()))
 }
 
-fn schema(name: LdbTable, table: &CtlTable) -> Result<TableSchema, Refusal> {
-    let invalid = |text: String| Refusal::accepted(Reason::InvalidSpec, text);
-    let parse = |text: &String| ColumnName::parse(text).map_err(|error| invalid(error.to_string()));
-    let columns = table.spec.columns.iter().map(|column| {
-        Ok(Column { name: parse(&column.name)?, column_type: column_type(column.type_) })
-    });
-    let columns = columns.collect::<Result<Vec<_>, Refusal>>()?;
-    let key = table.spec.key_columns.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-    TableSchema::new(name, columns, key).map_err(|error| invalid(error.to_string()))
-}
-
 fn no_older_rival(
     name: &LdbTable,
     table: &CtlTable,
@@ -186,17 +177,6 @@ fn deletion(policy: DeletionPolicy) -> Deletion {
     match policy {
         DeletionPolicy::Retain => Deletion::Retain,
         DeletionPolicy::Delete => Deletion::Delete,
-    }
-}
-
-fn column_type(column_type: crds::ColumnType) -> ColumnType {
-    match column_type {
-        crds::ColumnType::String => ColumnType::String,
-        crds::ColumnType::Integer => ColumnType::Integer,
-        crds::ColumnType::Decimal => ColumnType::Decimal,
-        crds::ColumnType::Text => ColumnType::Text,
-        crds::ColumnType::Binary => ColumnType::Binary,
-        crds::ColumnType::ByteString => ColumnType::ByteString,
     }
 }
 

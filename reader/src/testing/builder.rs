@@ -10,6 +10,7 @@ use rusqlite::{Connection, params_from_iter};
 use serde_json::value::RawValue;
 
 use crate::layout::{self, word};
+use crate::query::stored;
 use crate::testing::{TestError, now};
 
 /// Makes an LDB from tables and rows: the files of an agent's directory, byte for byte the same layout, to be read by any
@@ -172,17 +173,6 @@ impl LdbBuilder {
 pub(super) fn replace(schema: &TableSchema) -> String {
     let places = vec!["?"; schema.columns().len()].join(", ");
     format!("REPLACE INTO \"{}\" VALUES({places})", schema.table())
-}
-
-pub(super) fn stored(value: &Value) -> rusqlite::types::Value {
-    use rusqlite::types::Value as Stored;
-    match value {
-        Value::Null => Stored::Null,
-        Value::Integer(integer) => Stored::Integer(*integer),
-        Value::Decimal(number) => Stored::Real(*number),
-        Value::Text(text) => Stored::Text(text.clone()),
-        Value::Bytes(bytes) => Stored::Blob(bytes.clone()),
-    }
 }
 
 fn page(seq: u64) -> Vec<u8> {
