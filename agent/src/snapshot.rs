@@ -1,12 +1,11 @@
 //! Takes snapshots of an LDB to a store, and gets them back.
 //!
 //! Files in the order a byte travels: `piece` (cut, digest, compress), `upload` (parts, then the manifest, then the
-//! pointer), `catalog` (what the store has), `download` (parts in parallel into one file, then everything is checked),
+//! pointer), `store::Catalog` (what the store has), `download` (parts in parallel into one file, then everything is checked),
 //! `collect` (what may go). `original` is the layout of the original, one object.
 //!
 //! It works on files that nobody writes. Freezing a live LDB, and switching to a downloaded one, is up to the LDB.
 
-mod catalog;
 mod collect;
 mod download;
 mod error;
@@ -15,12 +14,12 @@ mod piece;
 mod rate;
 mod upload;
 
-pub use catalog::{Catalog, Pointer};
 pub use collect::{Collected, collect};
 pub use download::{Download, Progress, space};
 pub use error::SnapshotError;
 pub use original::{read as read_original, write as write_original};
 pub use rate::Rate;
+pub use store::{Catalog, Pointer};
 pub use upload::{Frozen, Outcome, Published, Upload};
 
 pub use crate::ldb::contents;

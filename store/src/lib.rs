@@ -1,9 +1,10 @@
 //! Where snapshots are kept: an S3 bucket or a folder, behind one trait with one conformance suite.
 //!
-//! A store knows objects by [`ObjectKey`], which only `ledger::snapshot` makes, and nothing about what is in them. Answers
-//! are whole or an error: a body that ends early, stalls or is longer than it said is [`StoreError::is_unavailable`]. What
+//! A store knows objects by [`ObjectKey`], which only `ledger::snapshot` makes, and nothing about what is in them; a
+//! [`Catalog`] reads what one history has there. Answers are whole or an error: a body that ends early, stalls or is longer than it said is [`StoreError::is_unavailable`]. What
 //! came whole may still be wrong; callers check digests.
 
+mod catalog;
 mod clock;
 mod error;
 mod file;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use ledger::LeaderTs;
 use ledger::snapshot::ObjectKey;
 
+pub use catalog::{Catalog, CatalogError, Pointer};
 pub use clock::now;
 pub(crate) use error::Said;
 pub use error::{Kind, StoreError};

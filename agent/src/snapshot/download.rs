@@ -100,8 +100,8 @@ impl Download {
                         return Ok(done);
                     }
                 }
-                Err(error) if error.is_bad_copy() => tried.refuse((seq, digest), &error),
-                Err(error) => return Err(error),
+                Err(error) if error.is_bad_copy() => tried.refuse((seq, digest), &error.into()),
+                Err(error) => return Err(error.into()),
             }
         }
         match tried.refused.into_iter().next() {

@@ -7,7 +7,7 @@ use ledger::Seq;
 use ledger::snapshot::{ManifestError, PartDigest, Refused};
 
 use crate::ldb::contents::ContentsError;
-use store::StoreError;
+use store::{CatalogError, StoreError};
 
 /// Why a snapshot was not taken or not got.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +117,15 @@ pub enum SnapshotError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<CatalogError> for SnapshotError {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Store { source } => Self::Store { source },
+            CatalogError::Manifest { seq, source } => Self::Manifest { seq, source },
+        }
+    }
 }
 
 impl SnapshotError {

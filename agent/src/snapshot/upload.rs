@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::ldb::contents::{self, Contents};
 use crate::snapshot::piece::{Cut, blocking, compress, cut};
 use crate::snapshot::{Catalog, Pointer, Rate, SnapshotError};
-use store::{Condition, now};
+use store::{CatalogError, Condition, now};
 
 /// How often the pointer may move under our hands.
 const TRIES: usize = 5;
@@ -183,7 +183,7 @@ impl Run<'_> {
             match self.catalog.manifest(stored.seq, stored.digest).await {
                 Ok(manifest) => return Ok(Some(manifest.position)),
                 Err(error) if error.is_bad_copy() => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(None)
@@ -243,11 +243,11 @@ impl Run<'_> {
             // Another uploader's, or ours of a moment ago whose answer was lost.
             Ok(other) if self.is_whole(&other, &manifest).await? => Ok(other),
             Ok(_) => self.replace_manifest(manifest).await,
-            Err(SnapshotError::Manifest { source, .. }) if source.is_future() => {
+            Err(CatalogError::Manifest { source, .. }) if source.is_future() => {
                 Err(SnapshotError::Manifest { seq, source })
             }
             Err(error) if error.is_bad_copy() => self.replace_manifest(manifest).await,
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a store has of one history: the pointer, the manifests, the parts.
+//! What a store has of one history: the pointer, the manifests, the parts. Reads only.
 
 use std::sync::Arc;
 
@@ -7,14 +7,15 @@ use ledger::snapshot::{
 };
 use ledger::{Digest, History, Seq};
 
-use crate::snapshot::SnapshotError;
-use store::{Store, StoreError, Tag};
+use crate::{Listed, Store, StoreError, Tag};
 
 /// The snapshots of one history in one store.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) history: History,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Whose snapshots.
+    pub history: History,
 }
 
 /// What the pointer says now.
@@ -26,6 +27,37 @@ pub enum Pointer {
     At(Box<Manifest>, Tag),
     /// It is no manifest.
     Damaged(ManifestError, Tag),
+}
+
+/// A manifest was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// The store did not do it.
+    #[error("the snapshot store failed")]
+    Store {
+        /// What it said.
+        #[from]
+        source: StoreError,
+    },
+    /// It cannot be used.
+    #[error("the manifest of snapshot {seq} cannot be used")]
+    Manifest {
+        /// Whose.
+        seq: Seq,
+        /// Why.
+        source: ManifestError,
+    },
+}
+
+impl CatalogError {
+    /// Is it this snapshot that is bad, so that an older one may be good?
+    #[must_use]
+    pub fn is_bad_copy(&self) -> bool {
+        match self {
+            Self::Manifest { .. } => true,
+            Self::Store { source } => source.is_not_found(),
+        }
+    }
 }
 
 impl Catalog {
@@ -55,12 +87,12 @@ impl Catalog {
     ///
     /// # Errors
     /// The store fails, or it is not the manifest that its name says.
-    pub async fn manifest(&self, seq: Seq, digest: Digest) -> Result<Manifest, SnapshotError> {
+    pub async fn manifest(&self, seq: Seq, digest: Digest) -> Result<Manifest, CatalogError> {
         let key = Object::Manifest(seq, digest).key(self.history);
         let found = self.store.get(&key, MAX_MANIFEST_BYTES).await?;
         Manifest::read(&found.bytes, self.history)
             .and_then(|manifest| manifest.is_named(seq, digest))
-            .map_err(|source| SnapshotError::Manifest { seq, source })
+            .map_err(|source| CatalogError::Manifest { seq, source })
     }
 
     /// The manifests, newest first.
@@ -69,7 +101,7 @@ impl Catalog {
     /// The store fails.
     pub async fn manifests(&self) -> Result<Vec<StoredManifest>, StoreError> {
         let (mut found, history) = (Vec::new(), self.history);
-        let mut each = |listed: store::Listed| {
+        let mut each = |listed: Listed| {
             if let Some(Object::Manifest(seq, digest)) = Object::parse(history, &listed.key) {
                 found.push(StoredManifest { seq, digest, modified: listed.modified });
             }
@@ -88,7 +120,7 @@ impl Catalog {
     /// The store fails.
     pub async fn parts(&self) -> Result<Vec<(StoredPart, u64)>, StoreError> {
         let (mut found, history) = (Vec::new(), self.history);
-        let mut each = |listed: store::Listed| {
+        let mut each = |listed: Listed| {
             if let Some(Object::Part(digest)) = Object::parse(history, &listed.key) {
                 found.push((StoredPart { digest, modified: listed.modified }, listed.bytes));
             }
