@@ -1,6 +1,8 @@
-//! `ctlstore ldb build`: an LDB from text files, for unit tests in any language. No agent, no database.
+//! `ctlstore ldb`: what is done to an LDB's directory without an agent. `build` makes one from text files, for unit tests
+//! in any language; `prepare` gives the directory to the agent's user.
 
 mod document;
+mod prepare;
 
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -25,13 +27,23 @@ enum BuildError {
 
 /// `ctlstore ldb`
 pub(crate) fn ldb(args: &Ldb, out: &mut dyn Write) -> Result<Outcome> {
-    let Ldb::Build { files, dir } = args;
+    match args {
+        Ldb::Build { files, dir } => build(files, dir, out),
+        Ldb::Prepare { dir, owner } => {
+            let given = prepare::prepare(dir, *owner)?;
+            writeln!(out, "{} belongs to user {owner} ({given} entries changed)", dir.display())?;
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+fn build(files: &[PathBuf], dir: &Path, out: &mut dyn Write) -> Result<Outcome> {
     let mut built = Built::default();
     for file in files {
         add(file, &mut built)?;
     }
     let (tables, rows) = (built.tables, built.rows);
-    let failed = |source| BuildError::Build { dir: dir.clone(), source };
+    let failed = |source| BuildError::Build { dir: dir.to_owned(), source };
     built.builder.build(dir).map_err(failed)?;
     writeln!(out, "{tables} tables and {rows} rows are in {}", dir.display())?;
     Ok(Outcome::Done)

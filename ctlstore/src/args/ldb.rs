@@ -31,4 +31,16 @@ pub(crate) enum Ldb {
         #[arg(long, value_name = "DIR", default_value = "ldb")]
         dir: PathBuf,
     },
+    /// Give the LDB's directory to the agent's user, making it if need be; for an init container that runs as root
+    #[command(
+        after_help = "It needs the capabilities CHOWN and FOWNER, and follows no links.\n\nExit code: 0 done, 1 error, 2 usage.\n\nExample: ctlstore ldb prepare --dir /var/lib/ctlstore --owner 64000"
+    )]
+    Prepare {
+        /// The directory; everything in it is given, too, should an agent have run as another user.
+        #[arg(long, value_name = "DIR", default_value = "/var/lib/ctlstore")]
+        dir: PathBuf,
+        /// The agent's user and group, a number; the default is the image's.
+        #[arg(long, value_name = "ID", default_value_t = 64_000)]
+        owner: u32,
+    },
 }
