@@ -1,10 +1,22 @@
-//! What the command line says; the only reader of flags.
+//! What the command line says; the only reader of flags. Flags that belong together are a group in a file of its own.
+
+mod bootstrap;
+mod changes;
+mod presence;
+mod read;
+mod snapshot;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ledger::{CtlDbUrl, CtlDbUrlError};
+
+pub use bootstrap::BootstrapArgs;
+pub use changes::ChangesArgs;
+pub use presence::PresenceArgs;
+pub use read::ReadArgs;
+pub use snapshot::SnapshotArgs;
 
 /// Flags of `ctlstore agent`.
 #[derive(Debug, Clone, clap::Args)]
@@ -28,6 +40,16 @@ pub struct Args {
     pub poll_interval: Duration,
     #[command(flatten)]
     ldb: LdbLimits,
+    #[command(flatten)]
+    bootstrap: BootstrapArgs,
+    #[command(flatten)]
+    snapshot: SnapshotArgs,
+    #[command(flatten)]
+    read: ReadArgs,
+    #[command(flatten)]
+    changes: ChangesArgs,
+    #[command(flatten)]
+    presence: PresenceArgs,
 }
 
 /// What the LDB may take of the disk, and for how long.
@@ -100,6 +122,37 @@ pub struct Config {
     pub poll_interval: Duration,
     /// What the LDB may take.
     pub ldb: LdbLimits,
+    /// How the node begins.
+    pub bootstrap: BootstrapArgs,
+    /// Where snapshots are kept, and how they are taken.
+    pub snapshot: SnapshotArgs,
+    /// How reads are served.
+    pub read: ReadArgs,
+    /// What is told of changes.
+    pub changes: ChangesArgs,
+    /// What the agent tells Kubernetes of itself.
+    pub presence: PresenceArgs,
+}
+
+impl Config {
+    /// An agent for this directory and this ledger, all else as without flags.
+    #[must_use]
+    pub fn new(ldb_dir: PathBuf, ctldb: CtlDbUrl) -> Self {
+        Self {
+            ldb_dir,
+            ctldb,
+            ctldb_url_file: None,
+            read_bind: None,
+            admin_bind: None,
+            poll_interval: Duration::from_secs(1),
+            ldb: LdbLimits::default(),
+            bootstrap: BootstrapArgs::default(),
+            snapshot: SnapshotArgs::default(),
+            read: ReadArgs::default(),
+            changes: ChangesArgs::default(),
+            presence: PresenceArgs::default(),
+        }
+    }
 }
 
 /// Why the flags make no sense together.
@@ -139,15 +192,27 @@ impl Args {
     /// # Errors
     /// The URL's file cannot be read, or holds no URL.
     pub fn config(self) -> Result<Config, ArgsError> {
-        let Self { ldb_dir, ctldb_url_file: path, read_bind, admin_bind, poll_interval, ldb } =
-            self;
+        let Self { ldb_dir, ctldb_url_file, read_bind, admin_bind, poll_interval, .. } = self;
+        let Self { ldb, bootstrap, snapshot, read, changes, presence, .. } = self;
         ldb.check()?;
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ArgsError::Read { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(&ctldb_url_file)
+            .map_err(|source| ArgsError::Read { path: ctldb_url_file.clone(), source })?;
         let ctldb = CtlDbUrl::parse(&text)
-            .map_err(|source| ArgsError::Url { path: path.clone(), source })?;
-        let ctldb_url_file = Some(path);
-        Ok(Config { ldb_dir, ctldb, ctldb_url_file, read_bind, admin_bind, poll_interval, ldb })
+            .map_err(|source| ArgsError::Url { path: ctldb_url_file.clone(), source })?;
+        Ok(Config {
+            ldb_dir,
+            ctldb,
+            ctldb_url_file: Some(ctldb_url_file),
+            read_bind,
+            admin_bind,
+            poll_interval,
+            ldb,
+            bootstrap,
+            snapshot,
+            read,
+            changes,
+            presence,
+        })
     }
 }
 

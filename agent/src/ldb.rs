@@ -38,7 +38,9 @@ mod writer;
 
 pub(crate) use apply::{Ahead, Outcome};
 pub(crate) use ctl::Heartbeat;
+pub(crate) use draft::{Draft, Drafts};
 pub(crate) use error::Error;
+pub(crate) use freeze::Frozen;
 pub(crate) use generation::Generation;
 pub(crate) use health::{Condition, Health};
 pub(crate) use switch::Claim;

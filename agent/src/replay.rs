@@ -6,6 +6,7 @@ pub(crate) mod bar;
 mod decide;
 mod plan;
 mod progress;
+pub(crate) mod requests;
 mod room;
 mod stop;
 mod suspicion;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use plan::{Action, Standing, Step};
 pub(crate) use progress::CatchUp;
+pub(crate) use requests::Requests;
 pub(crate) use stop::Stop;
 pub(crate) use told::Told;
 
@@ -32,6 +34,7 @@ use crate::ldb::{Error, Writer};
 use crate::replay::ahead::Batch;
 use crate::replay::decide::decide;
 use crate::replay::plan::{Plan, Then};
+use crate::replay::requests::{Asked, Request};
 use crate::replay::room::Room;
 use crate::replay::suspicion::Suspicion;
 use crate::replay::turn::{Next, Turn, turn};
@@ -47,6 +50,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub(crate) struct Replay {
     upstream: Upstream,
     told: Told,
+    asked: Asked,
+    /// It came while the loop was busy.
+    request: Option<Request>,
     poll_interval: Duration,
     pulse: Pulse,
     room: Room,
@@ -63,11 +69,12 @@ impl Replay {
     pub(crate) fn new(
         upstream: Upstream,
         told: Told,
+        asked: Asked,
         poll_interval: Duration,
         pulse: Pulse,
     ) -> Self {
-        let (room, alone_until) = (Room::new(), Seq::ZERO);
-        Self { upstream, told, poll_interval, pulse, room, alone_until }
+        let (room, alone_until, request) = (Room::new(), Seq::ZERO, None);
+        Self { upstream, told, asked, request, poll_interval, pulse, room, alone_until }
     }
 
     /// Runs until `stop`.
@@ -80,6 +87,9 @@ impl Replay {
         self.told.position(&writer);
         loop {
             self.pulse.beat();
+            while let Some(request) = self.request.take().or_else(|| self.asked.now()) {
+                writer = self.serve(writer, request).await?;
+            }
             let from = writer.standing().position;
             let taken = self.room.for_look(LIMIT.bytes).await;
             let fetched = tokio::select! {
@@ -104,11 +114,33 @@ impl Replay {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
+                request = self.asked.next() => self.request = Some(request),
                 () = sleep(pause) => {}
             }
         }
         // Closing the file may write.
         Ok(spawn_blocking(move || drop(writer)).await?)
+    }
+
+    /// Does what another task asks for. It need not be there any more for the answer.
+    async fn serve(&mut self, mut writer: Writer, request: Request) -> Result<Writer, JoinError> {
+        let serve = move || {
+            match request {
+                Request::Freeze { budget, answer } => {
+                    drop(answer.send(writer.freeze(budget).map_err(Into::into)));
+                }
+                Request::Publish { draft, claim, answer } => {
+                    drop(answer.send(writer.publish(draft, claim).map_err(Into::into)));
+                }
+                Request::Rebuild { answer } => {
+                    drop(answer.send(writer.begin_rebuild().map_err(Into::into)));
+                }
+            }
+            writer
+        };
+        let writer = spawn_blocking(serve).await?;
+        self.told.position(&writer);
+        Ok(writer)
     }
 
     fn may_look_ahead(&self, from: Option<Position>, plan: &Plan) -> bool {

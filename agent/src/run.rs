@@ -17,7 +17,7 @@ use crate::Config;
 use crate::ldb::{Heartbeat, Writer};
 use crate::metrics::Metrics;
 use crate::read_api;
-use crate::replay::{Replay, Told, bar};
+use crate::replay::{Replay, Requests, Told, bar};
 use crate::source::Upstream;
 use crate::status::Status;
 
@@ -44,8 +44,9 @@ pub async fn run(
     stop: CancellationToken,
     started: impl FnOnce(Started) + Send,
 ) -> anyhow::Result<()> {
-    let Config { ldb_dir, ctldb, ctldb_url_file, read_bind, admin_bind, poll_interval, ldb } =
+    let Config { ldb_dir, ctldb, ctldb_url_file, read_bind, admin_bind, poll_interval, .. } =
         config;
+    let Config { ldb, .. } = config;
     let readiness = Readiness::new();
     let opening = readiness.handle("ldb");
     let liveness = Liveness::new();
@@ -69,7 +70,9 @@ pub async fn run(
     // A look and a write together stay far below it.
     let pulse = liveness.watch("replay", poll_interval * 2 + Duration::from_secs(120));
     let upstream = Upstream::new(ctldb, ctldb_url_file);
-    let replay = Replay::new(upstream, Told::new(status.clone(), metrics), poll_interval, pulse);
+    let (_requests, asked) = Requests::new(writer.drafts());
+    let told = Told::new(status.clone(), metrics);
+    let replay = Replay::new(upstream, told, asked, poll_interval, pulse);
     tasks.spawn("replay", replay.run(writer, tasks.stop()));
     if bar::is_seen() {
         tasks.spawn("progress bar", bar::run(status.clone(), tasks.stop()));

@@ -81,15 +81,9 @@ fn rate(entries: u64, time: Duration) -> Result<f64> {
 /// From the start of the agent on an empty directory until the last entry is committed.
 async fn with_agent(ledger: &Path, ldb_dir: &Path, entries: u64) -> Result<Duration> {
     let stop = CancellationToken::new();
-    let config = agent::Config {
-        ldb_dir: ldb_dir.to_owned(),
-        ctldb: CtlDbUrl::Sqlite(ledger.to_owned()),
-        ctldb_url_file: None,
-        read_bind: None,
-        admin_bind: None,
-        poll_interval: Duration::from_millis(100),
-        ldb: agent::args::LdbLimits::default(),
-    };
+    let ctldb = CtlDbUrl::Sqlite(ledger.to_owned());
+    let mut config = agent::Config::new(ldb_dir.to_owned(), ctldb);
+    config.poll_interval = Duration::from_millis(100);
     let start = Instant::now();
     let agent = tokio::spawn(agent::run::run(config, stop.clone(), |_started| ()));
     while seq(ldb_dir).is_none_or(|seq| seq < entries) && !agent.is_finished() {

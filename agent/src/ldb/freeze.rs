@@ -25,7 +25,6 @@ pub(crate) struct Frozen {
     /// Holds the transaction.
     _connection: Connection,
     /// Where that state stands in the ledger.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the manifest of a snapshot"))]
     pub(crate) position: Option<Position>,
     /// The size of the file.
     pub(crate) bytes: u64,
@@ -35,10 +34,6 @@ pub(crate) struct Frozen {
 
 impl Writer {
     /// Freezes the served file, if open views of readers end within the budget. Nothing is applied meanwhile.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the supervisor, which comes with snapshots")
-    )]
     pub(crate) fn freeze(&mut self, budget: Duration) -> Result<Option<Frozen>, Error> {
         self.work.roll_back_open()?;
         let end = Instant::now() + budget;
@@ -58,10 +53,6 @@ impl Writer {
 
 impl Frozen {
     /// Writes the whole file there, from any thread. `go_on` is told of each piece, may slow it down, and may end it.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the supervisor, which comes with snapshots")
-    )]
     pub(crate) fn copy_to(
         &self,
         path: &Path,

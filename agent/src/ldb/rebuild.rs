@@ -30,7 +30,7 @@ impl Rebuild {
 
 impl Writer {
     /// From here on the ledger is applied to an empty generation, from its beginning.
-    pub(super) fn begin_rebuild(&mut self) -> Result<(), Error> {
+    pub(crate) fn begin_rebuild(&mut self) -> Result<(), Error> {
         space::need(&self.dir, self.reserve())?;
         let (draft, work) = Rebuild::draft(&self.drafts, &self.setting)?;
         let mut bad = std::mem::replace(&mut self.work, work);

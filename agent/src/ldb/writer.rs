@@ -287,7 +287,6 @@ impl Writer {
     }
 
     /// Where drafts for [`Writer::publish`] come from; usable while the writer is at work elsewhere.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for bootstrap, which comes with snapshots"))]
     pub(crate) fn drafts(&self) -> Drafts {
         self.drafts.clone()
     }

@@ -80,6 +80,10 @@ impl Replay {
             let fetched = tokio::select! {
                 biased;
                 () = send.closed() => break,
+                request = self.asked.next() => {
+                    self.request = Some(request);
+                    break;
+                }
                 fetched = self.upstream.fetch(cursor.position, limit) => fetched,
             };
             self.told.looked(&fetched);

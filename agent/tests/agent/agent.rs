@@ -24,15 +24,10 @@ pub(crate) struct Agent {
 
 pub(crate) fn config(dir: &Path, ctldb: CtlDbUrl) -> Config {
     let any = Some("127.0.0.1:0".parse().unwrap());
-    Config {
-        ldb_dir: dir.to_owned(),
-        ctldb,
-        ctldb_url_file: None,
-        read_bind: any,
-        admin_bind: any,
-        poll_interval: Duration::from_millis(20),
-        ldb: ::agent::args::LdbLimits::default(),
-    }
+    let mut config = Config::new(dir.to_owned(), ctldb);
+    (config.read_bind, config.admin_bind) = (any, any);
+    config.poll_interval = Duration::from_millis(20);
+    config
 }
 
 impl Agent {

@@ -53,15 +53,8 @@ async fn start(
     let stop = tasks.stop();
     let (ldb, url) = (config.dir.join("ldb"), CtlDbUrl::Sqlite(ctldb.clone()));
 
-    let agent = agent::Config {
-        ldb_dir: ldb.clone(),
-        ctldb: url.clone(),
-        ctldb_url_file: None,
-        read_bind: Some(config.read_bind),
-        admin_bind: None,
-        poll_interval: POLL_INTERVAL,
-        ldb: agent::args::LdbLimits::default(),
-    };
+    let mut agent = agent::Config::new(ldb.clone(), url.clone());
+    (agent.read_bind, agent.poll_interval) = (Some(config.read_bind), POLL_INTERVAL);
     let (up, started) = oneshot::channel();
     tasks.spawn("agent", agent::run::run(agent, stop.clone(), send(up)));
     let read = started.await.ok()?.read_addr.expect("BUG: dev mode asked for a read API");

@@ -13,7 +13,7 @@ use super::{Ledger, TABLE, frame, upsert};
 use crate::args::LdbLimits;
 use crate::ldb::Writer;
 use crate::metrics::Metrics;
-use crate::replay::{Replay, Told};
+use crate::replay::{Replay, Requests, Told};
 use crate::source::{Fetched, Limit, Source, SourceError, Upstream};
 use crate::status::{State, Status};
 
@@ -48,7 +48,8 @@ fn run(
     let (status, stop) = (Status::new(), CancellationToken::new());
     let pulse = Liveness::new().watch("replay", Duration::from_secs(600));
     let told = Told::new(status.clone(), Metrics::default());
-    let replay = Replay::new(upstream, told, Duration::from_millis(5), pulse);
+    let (_, asked) = Requests::new(writer.drafts());
+    let replay = Replay::new(upstream, told, asked, Duration::from_millis(5), pulse);
     let running = replay.run(writer, stop.clone());
     let task = tokio::spawn(async { running.await.unwrap() });
     Running { status, stop, task }
