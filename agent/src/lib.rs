@@ -8,8 +8,10 @@
 
 pub mod args;
 pub mod bootstrap;
+mod changes;
 mod ldb;
 mod metrics;
+pub mod presence;
 mod read_api;
 mod replay;
 pub mod run;
