@@ -8,6 +8,8 @@
 //! What can be refused without looking at other objects or the database is refused by the schema itself (bounds and CEL
 //! rules), so the API server says it at once. The rest is said by the operator, in [`condition`]s.
 //!
+//! [`presence`] is the other thing that is written in Kubernetes: how a node is, in the Lease that its agent renews.
+//!
 //! Knows neither the ledger nor the database: names and types are text and enums here, parsed where they are used.
 
 pub mod condition;
@@ -16,6 +18,7 @@ mod ctltable;
 pub mod definition;
 pub mod limits;
 mod name;
+pub mod presence;
 mod schema;
 
 pub use ctlfamily::{AllowedNamespaces, CtlFamily, CtlFamilySpec, CtlFamilyStatus, NamespacesFrom};
