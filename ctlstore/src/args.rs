@@ -9,6 +9,7 @@ mod node;
 mod schema;
 mod writing;
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -42,6 +43,10 @@ pub(crate) struct Cli {
     /// What is logged, as in RUST_LOG: a level, or levels by module ("info,agent=debug").
     #[arg(long, value_name = "FILTER", global = true, env = "CTLSTORE_LOG")]
     pub(crate) log: Option<String>,
+    /// A file with a filter that goes before --log, read again every second: finer logs without a restart. It need not be
+    /// there; a filter that makes no sense is told, and changes nothing.
+    #[arg(long, value_name = "FILE", global = true, env = "CTLSTORE_LOG_FILTER_FILE")]
+    pub(crate) log_filter_file: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

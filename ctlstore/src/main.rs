@@ -61,7 +61,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome> {
         LogFormat::Plain => log::Format::Plain,
     };
     let filter = cli.log.as_deref().unwrap_or_else(|| usual_filter(&cli.command));
-    log::init(format, filter)?;
+    log::init(format, filter, cli.log_filter_file.as_deref())?;
     match cli.command {
         Command::Operator(args) => service::operator(*args),
         Command::Executive(args) => service::executive(*args),

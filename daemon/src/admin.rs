@@ -1,5 +1,12 @@
 //! The admin port: `/livez`, `/readyz` and `/metrics`. It changes nothing and knows no secret, so
 //! it is open; it should listen where only the kubelet and the monitoring reach it.
+//!
+//! | route | 200 | 503 |
+//! |---|---|---|
+//! | `/livez` | every loop turns; a loop that is blocked from outside is named with its reason | a loop hangs |
+//! | `/readyz` | the process does what it is for | it does not, or not yet, and why |
+//! | `/readyz?max-lag=30s` | and what it serves is not older than that | it is older; the lag is named |
+//! | `/metrics` | OpenMetrics | |
 
 use std::fmt::Write;
 use std::io;
@@ -7,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -16,8 +23,10 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::duration;
+use crate::live::Verdict;
 pub use crate::live::{Liveness, Pulse};
-use crate::ready::Readiness;
+use crate::ready::{Lag, Readiness};
 
 /// How long a request in hand may hold up the end of the process.
 const GRACE: Duration = Duration::from_secs(1);
@@ -67,27 +76,62 @@ pub fn router(admin: Admin) -> Router {
 }
 
 async fn livez(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
-    verdict(
-        admin
-            .liveness
-            .silent()
-            .into_iter()
-            .map(|(name, silence)| (name, format!("silent for {} s", silence.as_secs()))),
-    )
+    let (mut hung, mut blocked) = (Vec::new(), Vec::new());
+    for (name, verdict) in admin.liveness.verdicts() {
+        match verdict {
+            Verdict::Well => {}
+            Verdict::Blocked(why) => blocked.push(line(name, &why)),
+            Verdict::Hung(why) => hung.push(line(name, &why)),
+        }
+    }
+    if hung.is_empty() {
+        return (StatusCode::OK, format!("ok\n{}", blocked.concat()));
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, hung.concat() + &blocked.concat())
 }
 
-async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
-    verdict(admin.readiness.waits().into_iter().map(|wait| (wait.name, wait.reason)))
-}
-
-/// 200 when nothing is wrong, else 503 with one line for each thing.
-fn verdict(wrong: impl IntoIterator<Item = (&'static str, String)>) -> (StatusCode, String) {
-    let lines: Vec<_> =
-        wrong.into_iter().map(|(name, reason)| format!("{name}: {reason}\n")).collect();
+async fn readyz(
+    State(admin): State<Arc<Admin>>,
+    RawQuery(query): RawQuery,
+) -> (StatusCode, String) {
+    let max_lag = match max_lag(query.as_deref().unwrap_or_default()) {
+        Ok(max_lag) => max_lag,
+        Err(why) => return (StatusCode::BAD_REQUEST, line("max-lag", &why)),
+    };
+    let waits = admin.readiness.waits();
+    let mut lines: Vec<_> = waits.iter().map(|wait| line(wait.name, &wait.reason)).collect();
+    if let Some(max) = max_lag {
+        match admin.readiness.lag() {
+            Lag::None => {
+                let why = "this process serves nothing that ages, ask an agent";
+                return (StatusCode::BAD_REQUEST, line("max-lag", why));
+            }
+            Lag::Unknown => lines.push(line("lag", "no entry of the ledger was applied yet")),
+            Lag::Of(lag) if lag > max => {
+                let (lag, max) = (lag.as_secs_f64(), max.as_secs_f64());
+                lines.push(line("lag", &format!("{lag:.1} s, more than {max} s")));
+            }
+            Lag::Of(_) => {}
+        }
+    }
     if lines.is_empty() {
         return (StatusCode::OK, "ok\n".to_owned());
     }
     (StatusCode::SERVICE_UNAVAILABLE, lines.concat())
+}
+
+fn line(name: &str, reason: &str) -> String {
+    format!("{name}: {reason}\n")
+}
+
+/// Of a query such as `max-lag=30s`. Other parameters are the business of those who send them.
+fn max_lag(query: &str) -> Result<Option<Duration>, String> {
+    let given = query.split('&').find_map(|pair| match pair.split_once('=') {
+        Some(("max-lag", value)) => Some(value),
+        None if pair == "max-lag" => Some(""),
+        Some(_) | None => None,
+    });
+    given.map(duration::parse).transpose()
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
@@ -126,6 +170,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn old_data_is_refused_to_those_who_say_how_old_it_may_be() {
+        let readiness = Readiness::new();
+        let admin = Admin {
+            readiness: readiness.clone(),
+            liveness: Liveness::new(),
+            registry: Registry::default(),
+        };
+        let admin = Arc::new(admin);
+        let check = async |query: &str, status: u16, want: &str| {
+            let query = RawQuery(Some(query.to_owned()));
+            let (got, text) = readyz(State(Arc::clone(&admin)), query).await;
+            assert_eq!((got.as_u16(), text.as_str()), (status, want));
+        };
+        check("max-lag=30s", 400, "max-lag: this process serves nothing that ages, ask an agent\n")
+            .await;
+        readiness.set_lag(|| Lag::Unknown);
+        check("", 200, "ok\n").await;
+        check("verbose&max-lag=30s", 503, "lag: no entry of the ledger was applied yet\n").await;
+        readiness.set_lag(|| Lag::Of(Duration::from_millis(30_400)));
+        check("", 200, "ok\n").await;
+        check("max-lag=31s", 200, "ok\n").await;
+        check("max-lag=30s", 503, "lag: 30.4 s, more than 30 s\n").await;
+        let gate = readiness.gate("ldb");
+        check("max-lag=30s", 503, "ldb: not checked yet\nlag: 30.4 s, more than 30 s\n").await;
+        gate.set(true, "");
+        for bad in
+            ["max-lag", "max-lag=", "max-lag=30", "max-lag=-1s", "max-lag=0s", "max-lag=1%73"]
+        {
+            let why = "max-lag: write a duration like 30s, 500ms or 1m30s, more than zero\n";
+            check(bad, 400, why).await;
+        }
+    }
+
+    #[tokio::test]
     async fn the_port_tells_what_is_wrong_and_counts() {
         let (readiness, liveness, stop) =
             (Readiness::new(), Liveness::new(), CancellationToken::new());
@@ -150,8 +228,10 @@ mod tests {
         advance(Duration::from_secs(30)).await;
         let silent = ask(addr, "/livez").await;
         assert!(silent.starts_with("HTTP/1.1 503") && silent.contains("replay: silent for 30 s"));
-        pulse.beat();
-        assert!(ask(addr, "/livez").await.starts_with("HTTP/1.1 200"));
+        pulse.blocked(Some("the disk is full".to_owned()));
+        let blocked = ask(addr, "/livez").await;
+        assert!(blocked.starts_with("HTTP/1.1 200"), "{blocked}");
+        assert!(blocked.contains("ok\nreplay: blocked for 0 s: the disk is full\n"), "{blocked}");
 
         let metrics = ask(addr, "/metrics").await;
         assert!(metrics.contains(OPEN_METRICS), "{metrics}");

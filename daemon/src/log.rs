@@ -1,9 +1,12 @@
 //! Logs go to stderr, as JSON lines or as plain text, filtered by directives such as
-//! `info,kube=warn`.
+//! `info,kube=warn`. The filter may be changed while the process runs, by a file.
+
+mod follow;
 
 use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::str::FromStr;
 
 use tracing::{Level, Metadata};
@@ -11,7 +14,11 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::Registry;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::log::follow::FilterFile;
 
 /// Of these libraries, nothing finer than INFO is let through, whatever the filter says: they print requests with their
 /// headers, in which session tokens stand.
@@ -74,27 +81,32 @@ impl fmt::Display for Format {
     }
 }
 
-/// Sends the logs of the whole process to stderr; called once, first thing in `main`.
+/// Sends the logs of the whole process to stderr; called once, first thing in `main`. When there is a `file`, the filter in
+/// it goes before `filter`, from its first look on; it is read again every second, and need not be there.
 ///
 /// # Errors
-/// The filter cannot be read, or logging is already set up.
-pub fn init(format: Format, filter: &str) -> Result<(), LogError> {
-    subscriber(format, filter, io::stderr)?
-        .try_init()
-        .map_err(|source| LogError::Already { source })
+/// The filter cannot be read, or logging is already set up. What is wrong with the file is a line of the log.
+pub fn init(format: Format, filter: &str, file: Option<&Path>) -> Result<(), LogError> {
+    let (subscriber, reload) = subscriber(format, filter, io::stderr)?;
+    subscriber.try_init().map_err(|source| LogError::Already { source })?;
+    if let Some(file) = file {
+        // It fails for a subscriber that is gone, and ours stays.
+        FilterFile::new(file, filter).follow(move |filter| drop(reload.reload(filter)));
+    }
+    Ok(())
 }
+
+type Reload = reload::Handle<EnvFilter, Registry>;
 
 fn subscriber<W>(
     format: Format,
     filter: &str,
     writer: W,
-) -> Result<impl tracing::Subscriber + Send + Sync + 'static, LogError>
+) -> Result<(impl tracing::Subscriber + Send + Sync + 'static, Reload), LogError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder()
-        .parse(filter)
-        .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })?;
+    let (filter, reload) = reload::Layer::new(parse(filter)?);
     let terminal = io::stderr().is_terminal();
     let json = match format {
         Format::Auto => !terminal,
@@ -107,7 +119,14 @@ where
     } else {
         lines.with_ansi(terminal).boxed()
     };
-    Ok(tracing_subscriber::registry().with(filter).with(filter_fn(discreet)).with(lines))
+    let subscriber =
+        tracing_subscriber::registry().with(filter).with(filter_fn(discreet)).with(lines);
+    Ok((subscriber, reload))
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, LogError> {
+    let failed = |source| LogError::Filter { filter: filter.to_owned(), source };
+    EnvFilter::builder().parse(filter).map_err(failed)
 }
 
 fn discreet(event: &Metadata<'_>) -> bool {
@@ -193,7 +212,7 @@ mod tests {
     fn written(format: Format, filter: &str) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
-        let subscriber = subscriber(format, filter, move || writer.clone()).unwrap();
+        let (subscriber, _reload) = subscriber(format, filter, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             let error = chain(&["apply", "disk full"]);
             tracing::warn!(error = %Chain(&error), seq = 7, "replay failed");

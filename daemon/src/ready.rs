@@ -2,7 +2,9 @@
 //! open, and nobody has asked it to stop.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// What `/readyz` asks. Clones share one state.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +14,22 @@ pub struct Readiness(Arc<Mutex<State>>);
 struct State {
     last: u64,
     waits: BTreeMap<u64, Wait>,
+    lag: Option<LagSource>,
+}
+
+/// Who knows how old what is served is.
+#[derive(Clone)]
+struct LagSource(Arc<dyn Fn() -> Lag + Send + Sync>);
+
+/// How old what is served is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    /// The process serves nothing that ages.
+    None,
+    /// Nothing was received yet.
+    Unknown,
+    /// So old.
+    Of(Duration),
 }
 
 /// One thing that readiness waits for.
@@ -59,6 +77,20 @@ impl Readiness {
         self.lock().waits.values().map(|wait| wait.name).collect()
     }
 
+    /// Says who knows the lag, for those who ask `/readyz?max-lag=`. Without such a question it does not count: old data is
+    /// better than none.
+    pub fn set_lag(&self, lag: impl Fn() -> Lag + Send + Sync + 'static) {
+        self.lock().lag = Some(LagSource(Arc::new(lag)));
+    }
+
+    /// How old what is served is.
+    #[must_use]
+    pub fn lag(&self) -> Lag {
+        // Asked without the lock, for it may ask for one.
+        let source = self.lock().lag.clone();
+        source.map_or(Lag::None, |LagSource(lag)| lag())
+    }
+
     /// What is waited for and why, oldest first.
     #[must_use]
     pub fn waits(&self) -> Vec<Wait> {
@@ -75,6 +107,12 @@ impl Readiness {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for LagSource {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("LagSource")
     }
 }
 

@@ -188,7 +188,7 @@ fn without_a_hook_the_process_ends_though_its_other_work_does_not() {
 }
 
 async fn lose_for_real() {
-    crate::log::init(crate::log::Format::Json, "error").unwrap();
+    crate::log::init(crate::log::Format::Json, "error", None).unwrap();
     let mut calls = 0;
     let client = Server::default().client(move |_| {
         calls += 1;
