@@ -84,7 +84,7 @@ impl CtlDb {
         Ok(LedgerStats {
             head: meta.last,
             last_at,
-            entries: session.count_entries(&meta).await?,
+            entries: session.count_between(meta.pruned_through, meta.last_seq()).await?,
             bytes: session.ledger_bytes().await?,
             tables,
         })
@@ -105,18 +105,20 @@ impl Session {
         self.query(ACTION, &sql, &params).await?.iter().map(read).collect()
     }
 
-    /// Sequences are dense, except where a new history began: counting rows would read the whole ledger.
-    async fn count_entries(&mut self, meta: &crate::Meta) -> Result<u64, Error> {
-        let sql = "SELECT COALESCE(SUM(next_after - last_before), 0) FROM ctlstore_histories WHERE last_before >= ?";
+    /// Entries after `after`, up to `through`. Sequences are dense, except where a new history began: counting rows would
+    /// read the whole ledger.
+    pub(crate) async fn count_between(&mut self, after: Seq, through: Seq) -> Result<u64, Error> {
+        let sql = "SELECT COALESCE(SUM(next_after - last_before), 0) FROM ctlstore_histories WHERE last_before >= ? AND next_after <= ?";
         let sql = match self.dialect() {
             Dialect::MySql => {
                 sql.replace("COALESCE(", "CAST(COALESCE(").replace(", 0)", ", 0) AS SIGNED)")
             }
             Dialect::Sqlite => sql.to_owned(),
         };
-        let rows = self.query(ACTION, &sql, &[meta.pruned_through.to_i64().into()]).await?;
+        let params = [after.to_i64().into(), through.to_i64().into()];
+        let rows = self.query(ACTION, &sql, &params).await?;
         let skipped = rows.first().map_or(Ok(0), |row| row.unsigned(0))?;
-        Ok(meta.last_seq().since(meta.pruned_through).saturating_sub(skipped))
+        Ok(through.since(after).saturating_sub(skipped))
     }
 
     async fn ledger_bytes(&mut self) -> Result<u64, Error> {

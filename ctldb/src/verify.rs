@@ -35,21 +35,34 @@ impl CtlDb {
     /// ctldb is away or not migrated, or [`Error::ChainBroken`].
     pub async fn verify(&self) -> Result<Verified, Error> {
         let mut session = self.session().await?;
-        // The head first: what is appended meanwhile is not looked at.
-        let meta = session.meta().await?;
-        let mut verified = Verified { first: Seq::ZERO, last: meta.pruned_through, entries: 0 };
-        let mut chain = session.chain_at(meta.pruned_through).await?;
         loop {
-            let batches = session.batches(verified.last, meta.last_seq()).await?;
+            // The head first: what is appended meanwhile is not looked at.
+            let meta = session.meta().await?;
+            match session.verify(&meta).await {
+                // What is missing was pruned while we read. The low water rises to the head at most.
+                Err(Error::ChainBroken { .. })
+                    if session.meta().await?.pruned_through > meta.pruned_through => {}
+                verified => return verified,
+            }
+        }
+    }
+}
+
+impl Session {
+    async fn verify(&mut self, meta: &Meta) -> Result<Verified, Error> {
+        let mut verified = Verified { first: Seq::ZERO, last: meta.pruned_through, entries: 0 };
+        let mut chain = self.chain_at(meta.pruned_through).await?;
+        loop {
+            let batches = self.batches(verified.last, meta.last_seq()).await?;
             if batches.is_empty() {
                 break;
             }
             for batch in &batches {
-                chain = Some(session.follow(chain, batch, &mut verified).await?);
+                chain = Some(self.follow(chain, batch, &mut verified).await?);
             }
         }
-        session.check_count(&meta, verified).await?;
-        check_head(&meta, chain.unwrap_or(Chain::GENESIS), verified)
+        self.check_count(meta, verified).await?;
+        check_head(meta, chain.unwrap_or(Chain::GENESIS), verified)
     }
 }
 

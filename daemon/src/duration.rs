@@ -1,8 +1,8 @@
-//! Durations on the command line, as the original's flags take them: `30s`, `500ms`, `1m30s`, `2h`.
+//! Durations on the command line, as the original's flags take them: `30s`, `500ms`, `1m30s`, `2h`; and days, `7d`.
 
 use std::time::Duration;
 
-/// Reads a duration: whole numbers with `ms`, `s`, `m` or `h`, one or several, more than zero in all.
+/// Reads a duration: whole numbers with `ms`, `s`, `m`, `h` or `d`, one or several, more than zero in all.
 ///
 /// # Errors
 /// How to write one, for whoever typed it.
@@ -21,6 +21,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
             "s" => Duration::from_secs(1),
             "m" => Duration::from_secs(60),
             "h" => Duration::from_secs(3600),
+            "d" => Duration::from_secs(24 * 3600),
             _ => return Err(wrong()),
         };
         total = unit.checked_mul(number).and_then(|d| total.checked_add(d)).ok_or_else(wrong)?;
@@ -48,15 +49,19 @@ mod tests {
 
     #[test]
     fn durations_are_written_as_in_the_original() {
-        for (text, millis) in
-            [("30s", 30_000), ("500ms", 500), ("1m30s", 90_000), ("2h", 7_200_000)]
-        {
+        for (text, millis) in [
+            ("30s", 30_000),
+            ("500ms", 500),
+            ("1m30s", 90_000),
+            ("2h", 7_200_000),
+            ("7d", 604_800_000),
+        ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)));
         }
         assert_eq!(parse_or_off("0"), Ok(Duration::ZERO));
         assert_eq!(parse_or_off("15s"), Ok(Duration::from_secs(15)));
         assert!(parse_or_off("off").is_err());
-        for wrong in ["", "30", "s", "0s", "-1s", "1.5s", "1d", "99999999999s", "s30"] {
+        for wrong in ["", "30", "s", "0s", "-1s", "1.5s", "1w", "99999999999s", "s30"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

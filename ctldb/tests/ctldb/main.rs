@@ -29,6 +29,7 @@ mod limits;
 mod migration;
 mod outage;
 mod ownership;
+mod pruning;
 mod queues;
 mod records;
 mod schema;

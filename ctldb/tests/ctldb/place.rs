@@ -1,5 +1,7 @@
 //! An empty database that one test owns, and ways past [`CtlDb`] to look into it and to damage it.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use ctldb::{CrashPoints, CtlDb, Options};
 use ledger::{CtlDbUrl, LdbTable, MySqlUrl, TableSchema, Value};
@@ -70,10 +72,15 @@ impl Place {
 
     /// Runs SQL behind ctldb's back.
     pub(crate) async fn sql(&self, statements: &str) -> Result<()> {
-        match self {
-            Place::Sqlite(_) => self.file()?.execute_batch(statements)?,
-            Place::Server(_) => {
-                let mut connection = self.connection().await?;
+        Self::sql_at(&self.url()?, statements).await
+    }
+
+    /// The same for somebody who has no place, only its URL.
+    pub(crate) async fn sql_at(url: &CtlDbUrl, statements: &str) -> Result<()> {
+        match url {
+            CtlDbUrl::Sqlite(path) => file_at(path)?.execute_batch(statements)?,
+            CtlDbUrl::MySql(url) => {
+                let mut connection = connect(url).await?;
                 connection.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await?;
                 connection.close().await?;
             }
@@ -160,27 +167,37 @@ impl Place {
     }
 
     pub(crate) fn file(&self) -> Result<rusqlite::Connection> {
-        let CtlDbUrl::Sqlite(path) = self.url()? else { anyhow::bail!("not a file") };
-        let file = rusqlite::Connection::open(path)?;
-        file.busy_timeout(std::time::Duration::from_secs(5))?;
-        Ok(file)
+        match self.url()? {
+            CtlDbUrl::Sqlite(path) => file_at(&path),
+            CtlDbUrl::MySql(_) => anyhow::bail!("not a file"),
+        }
     }
 
     /// A connection of its own, with quotes as ours.
     pub(crate) async fn connection(&self) -> Result<MySqlConnection> {
-        let CtlDbUrl::MySql(MySqlUrl { host, port, user, password, database, .. }) = self.url()?
-        else {
-            anyhow::bail!("not a server")
-        };
-        let mut options =
-            MySqlConnectOptions::new().host(&host).port(port).username(&user).database(&database);
-        if !password.is_empty() {
-            options = options.password(&password);
+        match self.url()? {
+            CtlDbUrl::MySql(url) => connect(&url).await,
+            CtlDbUrl::Sqlite(_) => anyhow::bail!("not a server"),
         }
-        let mut connection = MySqlConnection::connect_with(&options).await?;
-        connection.execute("SET SESSION sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'").await?;
-        Ok(connection)
     }
+}
+
+fn file_at(path: &Path) -> Result<rusqlite::Connection> {
+    let file = rusqlite::Connection::open(path)?;
+    file.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(file)
+}
+
+async fn connect(url: &MySqlUrl) -> Result<MySqlConnection> {
+    let MySqlUrl { host, port, user, password, database, .. } = url;
+    let mut options =
+        MySqlConnectOptions::new().host(host).port(*port).username(user).database(database);
+    if !password.is_empty() {
+        options = options.password(password);
+    }
+    let mut connection = MySqlConnection::connect_with(&options).await?;
+    connection.execute("SET SESSION sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'").await?;
+    Ok(connection)
 }
 
 /// All columns in their order, rows in the order of the key.
