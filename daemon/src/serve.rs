@@ -6,6 +6,7 @@
 
 mod certificate;
 mod flight;
+mod listener;
 mod slow_reader;
 mod tls;
 
@@ -24,13 +25,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 pub use flight::{InFlight, Place};
+pub use listener::Listener;
+use listener::Stream;
 use slow_reader::Impatient;
 pub use tls::{Tls, TlsError, TlsFiles};
 
@@ -56,8 +58,8 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Server {
     /// Bound already.
-    pub listener: TcpListener,
-    /// With TLS, or in the clear.
+    pub listener: Listener,
+    /// With TLS, or in the clear. A Unix socket has none.
     pub tls: Option<Arc<Tls>>,
     /// What a connection may take.
     pub limits: Limits,
@@ -66,8 +68,8 @@ pub struct Server {
 /// The other end of a connection: an extension of every request.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Its address.
-    pub addr: SocketAddr,
+    /// Its address; none through a Unix socket.
+    pub addr: Option<SocketAddr>,
     /// The subject of its certificate, which was verified.
     pub certificate: Option<Arc<str>>,
 }
@@ -108,7 +110,7 @@ pub async fn serve(
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             (slot, accepted) = next => match accepted {
-                Ok((stream, addr)) => {
+                Ok(stream) => {
                     let connection = Connection {
                         routes: routes.clone(),
                         tls: tls.clone(),
@@ -117,8 +119,9 @@ pub async fn serve(
                     };
                     // tidy: allow spawn: one task per connection, joined here and aborted at the end
                     connections.spawn(async move {
-                        if let Err(error) = connection.run(stream, addr).await {
-                            tracing::debug!(error = %crate::log::Chain(error.as_ref()), %addr, "connection ended");
+                        let addr = stream.addr();
+                        if let Err(error) = connection.run(stream).await {
+                            tracing::debug!(error = %crate::log::Chain(error.as_ref()), addr = addr.map(tracing::field::display), "connection ended");
                         }
                         drop(slot);
                     });
@@ -155,10 +158,18 @@ struct Connection {
 type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 impl Connection {
-    async fn run(self, stream: TcpStream, addr: SocketAddr) -> Ended {
+    async fn run(self, stream: Stream) -> Ended {
+        let patience = self.limits.write_time;
+        let (stream, addr) = match stream {
+            Stream::Tcp(stream, addr) => (stream, Some(addr)),
+            Stream::Unix(stream) => {
+                let nobody = Peer { addr: None, certificate: None };
+                return self.speak(Impatient::new(stream, patience), nobody).await;
+            }
+        };
         // Without it, small answers may wait 40 ms for an acknowledgement.
         stream.set_nodelay(true)?;
-        let stream = Impatient::new(stream, self.limits.write_time);
+        let stream = Impatient::new(stream, patience);
         let Some(tls) = &self.tls else {
             return self.speak(stream, Peer { addr, certificate: None }).await;
         };

@@ -50,7 +50,8 @@ impl Origin {
         Self {
             request_id: given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
             source_address: peer
-                .map_or_else(String::new, |peer| peer.addr.ip().to_canonical().to_string()),
+                .and_then(|peer| peer.addr)
+                .map_or_else(String::new, |addr| addr.ip().to_canonical().to_string()),
             certificate: peer.and_then(|peer| peer.certificate.as_deref().map(str::to_owned)),
         }
     }

@@ -4,7 +4,7 @@
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+pub(crate) use daemon::openapi::{Content, of};
 
 use crate::app::App;
 use crate::error::Code;
@@ -27,17 +27,6 @@ pub(crate) enum Home {
     Both,
     /// The path as it stands, and no other.
     Alone,
-}
-
-/// A body.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Content {
-    /// None.
-    Nothing,
-    /// Bytes or text of this kind.
-    Raw(&'static str),
-    /// JSON of this schema.
-    Json(fn(&mut SchemaGenerator) -> Schema),
 }
 
 /// An operation.
@@ -142,8 +131,3 @@ pub(crate) const GET: (MethodFilter, Method) = (MethodFilter::GET, Method::GET);
 pub(crate) const POST: (MethodFilter, Method) = (MethodFilter::POST, Method::POST);
 pub(crate) const PUT: (MethodFilter, Method) = (MethodFilter::PUT, Method::PUT);
 pub(crate) const DELETE: (MethodFilter, Method) = (MethodFilter::DELETE, Method::DELETE);
-
-/// The schema of a type.
-pub(crate) fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
-}

@@ -73,7 +73,7 @@ pub async fn run(
         flight.close();
         flight.wait().await;
     };
-    let server = Server { listener, tls: tls.clone(), limits: config.connections };
+    let server = Server { listener: listener.into(), tls: tls.clone(), limits: config.connections };
     tasks.spawn("http", serve(server, routes(&app, operations), stop.clone(), idle));
     tasks.spawn("ctldb", health::watch(app.clone(), gate, stop.clone()));
     if let Some(fleet) = Fleet::new(config.fleet_position_file, config.snapshots.as_ref()) {

@@ -7,6 +7,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -22,7 +23,7 @@ async fn start(limits: Limits, tls: Option<Arc<Tls>>) -> (SocketAddr, Cancellati
     let who = |Extension(peer): Extension<Peer>| async move {
         peer.certificate.map_or_else(|| "nobody".to_owned(), |subject| subject.to_string())
     };
-    let server = Server { listener, tls, limits };
+    let server = Server { listener: listener.into(), tls, limits };
     tokio::spawn(serve(server, Router::new().route("/", get(who)), stop.clone(), async {}));
     (addr, stop)
 }

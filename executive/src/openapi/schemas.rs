@@ -9,25 +9,6 @@ pub(crate) fn anything(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object" })
 }
 
-pub(crate) fn error() -> Value {
-    json!({
-        "type": "object",
-        "required": ["error"],
-        "properties": { "error": {
-            "type": "object",
-            "required": ["code", "message", "field"],
-            "properties": {
-                "code": { "type": "string", "description": "For programs." },
-                "message": { "type": "string", "description": "For people." },
-                "field": {
-                    "type": ["string", "null"],
-                    "description": "The part of the request that is to blame.",
-                },
-            },
-        }},
-    })
-}
-
 /// A parameter of a path.
 pub(crate) fn segment(name: &str) -> Value {
     match name {
