@@ -131,9 +131,17 @@ impl Family {
     /// # Errors
     /// There is no such table, or the LDB cannot be read.
     pub fn schema(&self, table: &str) -> Result<TableSchema, Error> {
+        self.shared_schema(table).map(Arc::unwrap_or_clone)
+    }
+
+    /// The same, not copied.
+    ///
+    /// # Errors
+    /// As [`Family::schema`].
+    pub fn shared_schema(&self, table: &str) -> Result<Arc<TableSchema>, Error> {
         self.ldb().read(|session| {
             let (table, _) = session.table(self.place(table))?;
-            Ok(TableSchema::clone(&table.schema))
+            Ok(Arc::clone(&table.schema))
         })
     }
 

@@ -109,6 +109,18 @@ impl Ldb {
         self.read(|session| Ok(meta::seq(session.connection())?.unwrap_or(Seq::ZERO)))
     }
 
+    /// A sequence that every read of this process that begins from now on has passed. Unlike [`Ldb::seq`] it is no read of
+    /// the file where an agent says what it committed.
+    ///
+    /// # Errors
+    /// The LDB cannot be read.
+    pub fn committed(&self) -> Result<Seq, Error> {
+        match self.stand().and_then(|stand| Seq::new(stand.seq)) {
+            Some(seq) => Ok(seq),
+            None => self.seq(),
+        }
+    }
+
     /// How long ago the newest entry applied was written, by the clocks of its writer and of this node: the LDB is
     /// at most so far behind. None while no entry is applied. It rises while nobody writes.
     ///

@@ -36,10 +36,11 @@ pub(crate) fn each(
     session: &mut Session,
     at: Place<'_>,
     prefix: &[KeyValue<'_>],
+    after: Option<&ResumeKey>,
     read: impl FnMut(RowRef<'_>) -> Result<ControlFlow<()>, Error>,
 ) -> Result<(), Error> {
     let (table, connection) = session.table(at)?;
-    table.each(connection, prefix, None, read)
+    table.each(connection, prefix, after, read)
 }
 
 /// Refuses an empty prefix: whoever reads a whole table says so.
@@ -61,7 +62,7 @@ pub(crate) fn rows(
     prefix: &[KeyValue<'_>],
 ) -> Result<Vec<Row>, Error> {
     let mut rows = Vec::new();
-    each(session, at, prefix, |row| {
+    each(session, at, prefix, None, |row| {
         rows.push(row.to_row());
         Ok(ControlFlow::Continue(()))
     })?;
@@ -74,7 +75,7 @@ pub(crate) fn list<T: DeserializeOwned>(
     prefix: &[KeyValue<'_>],
 ) -> Result<Vec<T>, Error> {
     let mut list = Vec::new();
-    each(session, at, prefix, |row| {
+    each(session, at, prefix, None, |row| {
         list.push(row.decode()?);
         Ok(ControlFlow::Continue(()))
     })?;

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::clock::coarse_ms;
 use crate::session::{Place, Session};
 use crate::slot::Lent;
-use crate::{Error, Family, KeyValue, Row, RowRef, reads};
+use crate::{Error, Family, KeyValue, ResumeKey, Row, RowRef, reads};
 
 /// One state of a family, lent to the closure of [`Family::view`].
 #[derive(Debug)]
@@ -103,6 +103,20 @@ impl<'a> View<'a> {
         &mut self,
         table: &str,
         prefix: &[KeyValue<'_>],
+        read: impl FnMut(RowRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.each_after(table, prefix, None, read)
+    }
+
+    /// The same, of those after a row if one is given: [`RowRef::resume_key`] of a list that was read before.
+    ///
+    /// # Errors
+    /// As [`View::each`], and the key of that row does not fit the table.
+    pub fn each_after(
+        &mut self,
+        table: &str,
+        prefix: &[KeyValue<'_>],
+        after: Option<&ResumeKey>,
         mut read: impl FnMut(RowRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let (until_ms, most) = (self.until_ms, self.most);
@@ -110,7 +124,7 @@ impl<'a> View<'a> {
             self.family.ldb().0.counters.scanned();
         }
         self.read(table, |session, at| {
-            reads::each(session, at, prefix, |row| {
+            reads::each(session, at, prefix, after, |row| {
                 if coarse_ms() > until_ms {
                     return Err(Error::ViewEnded { most });
                 }
