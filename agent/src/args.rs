@@ -15,8 +15,8 @@ use ledger::{CtlDbUrl, CtlDbUrlError};
 pub use bootstrap::BootstrapArgs;
 pub use changes::ChangesArgs;
 pub use presence::PresenceArgs;
-pub use read::ReadArgs;
-pub use snapshot::SnapshotArgs;
+pub use read::{Families, ReadArgs, ServeArgs, SidecarArgs};
+pub use snapshot::{SnapshotArgs, TakingArgs, Uploader};
 
 /// Flags of `ctlstore agent`.
 #[derive(Debug, Clone, clap::Args)]

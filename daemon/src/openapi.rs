@@ -220,6 +220,6 @@ pub fn in_path(path: &str, schema: impl Fn(&str) -> Value) -> impl Iterator<Item
 
 /// A parameter that may be left out, behind the question mark (`query`) or in a `header`.
 #[must_use]
-pub fn optional(place: &'static str, name: &str, about: &str, schema: Value) -> Value {
+pub fn optional(place: &str, name: &str, about: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": place, "required": false, "description": about, "schema": schema })
 }

@@ -78,12 +78,12 @@ fn parameters(operation: &Operation, path: &str) -> Vec<Value> {
     let in_query = operation.query.iter().map(|(name, most, about)| {
         let least = u64::from(*name == "limit");
         let schema = json!({ "type": "integer", "minimum": least, "maximum": most });
-        optional("query", name, about, schema)
+        optional("query", name, about, &schema)
     });
     let in_header = operation
         .headers
         .iter()
-        .map(|(name, about)| optional("header", name, about, schemas::header(name)));
+        .map(|(name, about)| optional("header", name, about, &schemas::header(name)));
     in_path(path, schemas::segment).chain(in_query).chain(in_header).collect()
 }
 
