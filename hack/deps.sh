@@ -10,7 +10,7 @@ ours() {
     case $1 in
         crds | ledger | daemon) ;;
         reader | ctldb | store) echo ledger ;;
-        operator) echo crds ctldb daemon ledger ;;
+        operator) echo crds ctldb daemon ledger store ;;
         executive) echo ctldb daemon ledger store ;;
         agent) echo crds daemon ledger reader store ;;
         # Both only in tests: e2e drives the product from outside, and links none of its processes.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ctldb::{ClusterName, SizeLimit};
 use daemon::lease::Timing;
 use ledger::CtlDbUrl;
+use store::{Location, LocationError};
 
 use crate::budget::MaxChanges;
 use crate::manifests::Manifests;
@@ -17,6 +18,9 @@ const RECHECK: Duration = Duration::from_secs(600);
 
 /// How often the leader does its chores.
 const CHORES: Duration = Duration::from_secs(60);
+
+/// How often the ledger is pruned. What is kept is counted in days, so more often would remove little.
+const DAILY: Duration = Duration::from_secs(24 * 3600);
 
 /// Turn CtlFamily and CtlTable objects into tables and ledger entries.
 #[derive(Debug, Clone, clap::Args)]
@@ -59,6 +63,16 @@ pub struct Args {
     /// Bytes beyond which a table without limits of its own gets the condition SizeWarning.
     #[arg(long, value_name = "BYTES", default_value_t = SizeLimit::default().warn_bytes)]
     pub warn_table_size: u64,
+
+    /// Remove ledger entries older than this, daily, as far as no snapshot and no node needs them. Off by default, for what
+    /// was removed is gone from histories too. Needs --snapshot-url.
+    #[arg(long, value_name = "TIME", env = "CTLSTORE_PRUNE_KEEP", value_parser = daemon::duration::parse)]
+    pub prune_keep: Option<Duration>,
+
+    /// Where agents keep snapshots (s3://BUCKET/PREFIX?OPTIONS or file:///DIR), as for them; reading is enough. Used with
+    /// --prune-keep only: the ledger is kept from the second newest snapshot on.
+    #[arg(long, value_name = "URL", env = "CTLSTORE_SNAPSHOT_URL")]
+    pub snapshot_url: Option<String>,
 
     /// Address of /livez, /readyz and /metrics, which are open to anyone who reaches it.
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8081")]
@@ -105,8 +119,21 @@ pub struct Config {
     pub heartbeat: Duration,
     /// The limit of tables without one of their own.
     pub table_size: SizeLimit,
+    /// How the ledger is pruned, if it is.
+    pub prune: Option<Prune>,
     /// Where objects come from.
     pub source: Source,
+}
+
+/// How the ledger is pruned.
+#[derive(Debug, Clone)]
+pub struct Prune {
+    /// Entries younger than this stay.
+    pub keep: Duration,
+    /// Where snapshots are, from the second newest of which on the ledger is kept.
+    pub snapshots: Location,
+    /// How often.
+    pub every: Duration,
 }
 
 /// Where objects come from.
@@ -149,18 +176,33 @@ pub enum ArgsError {
         /// The size that is refused.
         max: u64,
     },
+    /// It would not be known what nodes need that begin anew.
+    #[error(
+        "--prune-keep needs --snapshot-url: say where snapshots are, for a node that begins anew needs what follows them"
+    )]
+    NoSnapshots,
+    /// No place of snapshots.
+    #[error("--snapshot-url names no place where snapshots are")]
+    Snapshots(#[from] LocationError),
 }
 
 impl Args {
     /// Reads the file that the flags name, so that a mistake shows at start.
     ///
     /// # Errors
-    /// The file cannot be read or holds no URL, or a warning would come after the refusal.
+    /// The file cannot be read or holds no URL, a warning would come after the refusal, or pruning lacks its limits.
     pub fn config(self) -> Result<Config, ArgsError> {
         let (max, warn) = (self.max_table_size, self.warn_table_size);
         if warn > max {
             return Err(ArgsError::Sizes { warn, max });
         }
+        let prune = match (self.prune_keep, self.snapshot_url.as_deref()) {
+            (None, _) => None,
+            (Some(_), None) => return Err(ArgsError::NoSnapshots),
+            (Some(keep), Some(url)) => {
+                Some(Prune { keep, snapshots: Location::parse(url)?, every: DAILY })
+            }
+        };
         Ok(Config {
             ctldb: secret_file::read(&self.ctldb_url_file)?,
             ctldb_url_file: Some(self.ctldb_url_file),
@@ -175,6 +217,7 @@ impl Args {
             chores: CHORES,
             heartbeat: self.heartbeat_interval,
             table_size: SizeLimit { max_bytes: max, warn_bytes: warn },
+            prune,
             source: Source::Cluster(Cluster {
                 kubeconfig: self.kubeconfig,
                 lease_namespace: self.lease_namespace,
@@ -201,6 +244,7 @@ impl Config {
             chores: CHORES,
             heartbeat: Duration::ZERO,
             table_size: SizeLimit::default(),
+            prune: None,
             source: Source::Manifests(manifests),
         }
     }
@@ -236,7 +280,7 @@ mod tests {
         assert!(!format!("{config:?}").contains("s3cret"));
         let args = ["--ctldb-url-file", file, "--allow-drop", "--cluster-name", "prod-1"];
         let config = parse(&args).unwrap().config().unwrap();
-        assert!(config.allow_drop);
+        assert!(config.allow_drop && config.prune.is_none(), "pruning is off by default");
         assert_eq!(config.cluster_name.as_str(), "prod-1");
     }
 
@@ -252,6 +296,12 @@ mod tests {
         let config = || parse(&["--ctldb-url-file", file.to_str().unwrap()]).unwrap().config();
         let sizes = ["--ctldb-url-file", "x", "--max-table-size", "1", "--warn-table-size", "2"];
         let error = parse(&sizes).unwrap().config().unwrap_err();
+        let prune = ["--ctldb-url-file", "x", "--prune-keep", "7d"];
+        let blind = parse(&prune).unwrap().config().unwrap_err();
+        assert!(blind.to_string().contains("needs --snapshot-url"), "{blind}");
+        let nowhere = [&prune[..], &["--snapshot-url", "s3://key:s3cret@bucket"]].concat();
+        let nowhere = Chain(&parse(&nowhere).unwrap().config().unwrap_err()).to_string();
+        assert!(nowhere.contains("user or password") && !nowhere.contains("s3cret"), "{nowhere}");
         assert!(error.to_string().contains("2 is above --max-table-size 1"), "{error}");
         let text = Chain(&config().unwrap_err()).to_string();
         assert!(text.contains("put the URL of ctldb into it"), "{text}");

@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::stage::Stage;
 use crate::wake::{self, Queues, Wakes, Watched};
 use crate::watch::{SILENCE, Watch, names};
-use crate::{breaker, chores, crd_check, heartbeat, reconcilers, secret_file};
+use crate::{breaker, chores, crd_check, heartbeat, prune, reconcilers, secret_file};
 
 /// For the looks that are in hand when the operator is stopped; the Lease is given back after them.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -264,6 +264,14 @@ fn spawn_chores(
             anyhow::Ok(())
         };
         tasks.spawn("heartbeat", stage.clone().run(beating));
+    }
+    if let Some(settings) = config.prune.clone() {
+        let (work, stop) = shared();
+        let pruning = async move {
+            prune::run(&work, &settings, None, &stop).await;
+            anyhow::Ok(())
+        };
+        tasks.spawn("prune", stage.clone().run(pruning));
     }
     let (work, stop) = shared();
     tasks.spawn("epoch", async move {

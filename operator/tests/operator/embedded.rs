@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::manifest::{family, table};
 use crate::world::SOON;
 
-struct Folder {
+pub(crate) struct Folder {
     dir: tempfile::TempDir,
     notices: Arc<Mutex<Vec<String>>>,
     stop: CancellationToken,
@@ -22,7 +22,10 @@ struct Folder {
 }
 
 impl Folder {
-    fn start(files: &[(&str, String)], change: impl FnOnce(Config) -> Config) -> Result<Self> {
+    pub(crate) fn start(
+        files: &[(&str, String)],
+        change: impl FnOnce(Config) -> Config,
+    ) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         std::fs::create_dir(dir.path().join("manifests"))?;
         for (name, text) in files {
@@ -47,7 +50,7 @@ impl Folder {
         self.dir.path().join("manifests").join(name)
     }
 
-    fn ctldb(&self) -> CtlDb {
+    pub(crate) fn ctldb(&self) -> CtlDb {
         CtlDb::open(CtlDbUrl::Sqlite(self.dir.path().join("ctldb.db"))).unwrap()
     }
 
@@ -63,7 +66,7 @@ impl Folder {
         .await
     }
 
-    async fn stop(self) -> Result<()> {
+    pub(crate) async fn stop(self) -> Result<()> {
         self.stop.cancel();
         tokio::time::timeout(SOON, self.task).await??
     }

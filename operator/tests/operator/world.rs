@@ -82,6 +82,7 @@ impl World {
             chores: Duration::from_secs(1),
             heartbeat: Duration::ZERO,
             table_size: ctldb::SizeLimit::default(),
+            prune: None,
             source: Source::Cluster(Cluster {
                 kubeconfig: Some(self.kubeconfig()),
                 lease_namespace: "default".to_owned(),
