@@ -1,4 +1,5 @@
-//! Numbers for Prometheus. Counters are counted where things happen; the rest is asked of the status at each scrape.
+//! Numbers for Prometheus. Counters are counted where things happen; the rest is asked of the status at each scrape. A help
+//! text says what is counted, and after `Alert:` when that should wake somebody: docs/metrics.md is made of it.
 
 use std::time::SystemTime;
 
@@ -14,7 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::ldb::{Condition, Health};
 use crate::source::Kind;
-use crate::status::{State, Status};
+use crate::status::{Report, State, Status};
 
 /// From a commit into memory to a disk that hangs.
 const APPLY_SECONDS: [f64; 12] =
@@ -62,17 +63,29 @@ impl Metrics {
     pub(crate) fn register(&self, registry: &mut Registry, status: Status) {
         let Self { entries, skipped, apply, ldb_errors, fetch_errors } = self;
         let registry = registry.sub_registry_with_prefix("ctlstore_agent");
-        registry.register("entries_applied", "Ledger entries applied", entries.clone());
-        let help = "Ledger entries applied as empty because an administrator said so";
+        let help = "Ledger entries applied. Alert: none";
+        registry.register("entries_applied", help, entries.clone());
+        let help = "Ledger entries applied as empty because an administrator said so. Alert: none";
         registry.register("entries_skipped", help, skipped.clone());
-        let help =
-            "What the writer took for the entries of one look at the ledger, commits included";
+        let help = "What the writer took for the entries of one look at the ledger, commits included. Alert: p99 above 1 s for 15 min, the disk is slow";
         registry.register_with_unit("apply", help, Unit::Seconds, apply.clone());
-        registry.register("ldb_errors", "Failed writes to the LDB", ldb_errors.clone());
-        let help = "Failed looks at the ledger, by kind";
+        let help = "Failed writes to the LDB. Alert: increase over 10 min, see ctlstore_agent_ldb_condition";
+        registry.register("ldb_errors", help, ldb_errors.clone());
+        let help = "Failed looks at the ledger, by kind. Alert: none, see ctlstore_agent_state";
         registry.register("fetch_errors", help, fetch_errors.clone());
         registry.register_collector(Box::new(Gauges(status)));
     }
+}
+
+/// A registry in which each metric has a series, for those who describe them: what a process registers, of a node for which
+/// everything is known.
+#[must_use]
+pub fn example() -> Registry {
+    let (metrics, status, mut registry) = (Metrics::default(), Status::new(), Registry::default());
+    metrics.fetch_error(Kind::Away);
+    status.update(|report| *report = Report::example());
+    metrics.register(&mut registry, status);
+    registry
 }
 
 /// Asked at each scrape.
@@ -83,28 +96,39 @@ impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let report = self.0.report();
         let position = report.position.map_or(0, |position| position.seq.get());
-        gauge(&mut encoder, "position", "Last ledger sequence applied", position)?;
+        let help = "Last ledger sequence applied. Alert: none";
+        gauge(&mut encoder, "position", help, position)?;
         ldb(&mut encoder, &report.ldb)?;
         if let Some(ledger) = report.ledger {
-            gauge(&mut encoder, "ledger_head", "Last sequence of the ledger", ledger.head.get())?;
+            let help = "Last sequence of the ledger, as last seen. Alert: none";
+            gauge(&mut encoder, "ledger_head", help, ledger.head.get())?;
             let since = SystemTime::now().duration_since(ledger.at).unwrap_or_default();
-            let help = "Time since the ledger was last seen";
+            let help = "Time since the ledger was last seen. Alert: above 60 s for 5 min, ctldb or the way to it is away";
             seconds(&mut encoder, "contact", help, since.as_secs_f64())?;
         }
         if let Some(lag) = report.lag() {
-            let help = "Age of the newest entry applied";
+            let help = "Age of the newest entry applied; it rises while nobody writes, and heartbeats bound it. Alert: above 60 s for 5 min where heartbeats are written";
             seconds(&mut encoder, "lag", help, lag.as_secs_f64())?;
         }
+        if let Some(since) = report.since_nothing_new() {
+            let help = "Time since the ledger was last asked and had nothing that the LDB has not; what was written before is here. Alert: above 60 s for 5 min, the node falls behind";
+            seconds(&mut encoder, "nothing_new", help, since.as_secs_f64())?;
+        }
+        if let Some(behind) = report.clock_behind() {
+            let help = "How far this node's clock is behind at least, by the time of the newest entry; the lag is then told as 0. Alert: above 1 s, mend the clocks";
+            seconds(&mut encoder, "clock_behind", help, behind.as_secs_f64())?;
+        }
         let catch_up = report.catch_up;
-        let help = "Entries applied a second while catching up, else 0";
+        let help = "Entries applied a second while catching up, else 0. Alert: none";
         let rate = catch_up.map_or(0.0, |catch_up| catch_up.per_second);
         let metric = encoder.encode_descriptor("catch_up_rate", help, None, MetricType::Gauge)?;
         ConstGauge::new(rate).encode(metric)?;
         if let Some(left) = catch_up.and_then(|catch_up| catch_up.left) {
-            let help = "Time until the LDB has caught up, at the rate of the last seconds";
+            let help =
+                "Time until the LDB has caught up, at the rate of the last seconds. Alert: none";
             seconds(&mut encoder, "catch_up_left", help, left.as_secs_f64())?;
         }
-        let help = "1 for what replay is doing, 0 for all else";
+        let help = "1 for what replay is doing, 0 for all else. Alert: any but following and starting for 5 min; forked, pruned, hole, poisoned and too_old at once, for they pass only by somebody's hand";
         let mut states = encoder.encode_descriptor("state", help, None, MetricType::Gauge)?;
         for state in State::ALL {
             let value = u64::from(state == report.state);
@@ -116,23 +140,25 @@ impl Collector for Gauges {
 }
 
 fn ldb(encoder: &mut DescriptorEncoder<'_>, health: &Health) -> Result<(), std::fmt::Error> {
-    gauge(encoder, "generation", "Number of the LDB file that is served", health.generation)?;
-    gauge(encoder, "wal_bytes", "Size of the LDB's WAL", health.wal_bytes)?;
-    let help = "What the writer waits for readers when it empties the WAL";
+    let help = "Number of the LDB file that is served. Alert: none";
+    gauge(encoder, "generation", help, health.generation)?;
+    let help = "Size of the LDB's WAL. Alert: none, it is bounded by --wal-hard-limit";
+    gauge(encoder, "wal_bytes", help, health.wal_bytes)?;
+    let help = "What the writer waits for readers when it empties the WAL. Alert: none";
     seconds(encoder, "wal_budget", help, health.wal_budget.as_secs_f64())?;
-    let help = "Time since the WAL was empty";
+    let help = "Time since the WAL was empty. Alert: none";
     seconds(encoder, "wal_since_reset", help, health.wal_reset.as_secs_f64())?;
-    let help = "Attempts to empty the WAL that readers outlasted";
+    let help = "Attempts to empty the WAL that readers outlasted. Alert: none, see ctlstore_agent_ldb_switches_total";
     counter(encoder, "wal_failures", help, health.wal_failures)?;
-    counter(encoder, "ldb_switches", "Times another file was served", health.switches)?;
-    let help =
-        "Other processes that have the served LDB open; those in other containers are seen as one";
+    let help = "Times another file was served. Alert: more than 10 in 1 h, a program keeps read transactions open";
+    counter(encoder, "ldb_switches", help, health.switches)?;
+    let help = "Other processes that have the served LDB open; those in other containers are seen as one. Alert: none";
     gauge(encoder, "attached", help, health.attached)?;
-    let help = "LDB files that were served before and are still there";
+    let help = "LDB files that were served before and are still there. Alert: above 2 for 2 h";
     gauge(encoder, "retired", help, health.retired)?;
-    let help = "Other processes that have a retired LDB file open; those in other containers are seen as one";
+    let help = "Other processes that have a retired LDB file open; those in other containers are seen as one. Alert: above 0 for 1 h, these programs do not follow a new file and must be restarted";
     gauge(encoder, "retired_attached", help, health.retired_attached)?;
-    let help = "1 for what the writer of the LDB can do, 0 for all else";
+    let help = "1 for what the writer of the LDB can do, 0 for all else. Alert: no_space and damaged at once, any but sound for 5 min";
     let mut family = encoder.encode_descriptor("ldb_condition", help, None, MetricType::Gauge)?;
     for condition in Condition::ALL {
         let value = u64::from(condition == health.condition);
@@ -171,4 +197,22 @@ fn seconds(
     let unit = Some(&Unit::Seconds);
     let metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
     ConstGauge::new(value).encode(metric)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_metric_says_what_it_means_and_when_to_wake_somebody() {
+        let described = daemon::metrics::describe(&super::example()).unwrap();
+        assert!(described.iter().all(|metric| metric.name.starts_with("ctlstore_agent_")));
+        let names: Vec<_> = described.iter().map(|metric| metric.name.as_str()).collect();
+        for name in
+            ["lag_seconds", "nothing_new_seconds", "clock_behind_seconds", "catch_up_left_seconds"]
+        {
+            assert!(
+                names.contains(&format!("ctlstore_agent_{name}").as_str()),
+                "{name}: {names:?}"
+            );
+        }
+    }
 }

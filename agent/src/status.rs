@@ -1,12 +1,13 @@
 //! How the agent is, as it tells it everywhere: in `/v1/status`, in metrics and, once per change, in the log.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ledger::{Chain, History, LeaderTs, Position, Seq};
 
 use crate::ldb::Health;
 use crate::replay::{CatchUp, Stop};
+use crate::supervisor::Uploaded;
 
 /// What replay is doing. Reads are served in every state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,10 +88,18 @@ pub(crate) struct Report {
     pub(crate) last_update: Option<LeaderTs>,
     /// The ledger as it was last seen.
     pub(crate) ledger: Option<Seen>,
+    /// When the ledger was last asked and had nothing that the LDB has not.
+    pub(crate) nothing_new: Option<Instant>,
     /// The file itself.
     pub(crate) ldb: Health,
     /// While many entries are missing and come.
     pub(crate) catch_up: Option<CatchUp>,
+    /// Entries applied since the start that are no heartbeats; not fewer than there were.
+    pub(crate) changes: u64,
+    /// The last of them.
+    pub(crate) last_change: Option<Seq>,
+    /// Where snapshots are uploaded.
+    pub(crate) snapshot: Option<Uploaded>,
 }
 
 /// A ledger as it was seen.
@@ -102,15 +111,45 @@ pub(crate) struct Seen {
     /// The chain at its last entry, as its books have it.
     pub(crate) tip: Option<Chain>,
     pub(crate) at: SystemTime,
+    /// The same by a clock that nobody sets.
+    pub(crate) asked: Instant,
 }
 
 impl Report {
-    /// Age of the newest entry applied. It rises while nobody writes.
+    /// One in which nothing is unknown.
+    pub(crate) fn example() -> Self {
+        let mut report = Status::new().report();
+        let (history, seq, now) = (History::Legacy, Seq::ZERO, SystemTime::now());
+        let asked = Instant::now();
+        report.last_update = Some(LeaderTs::from_micros(0));
+        report.nothing_new = Some(asked);
+        let left = Some(Duration::ZERO);
+        report.catch_up = Some(CatchUp { missing: 0, per_second: 0.0, left });
+        report.ledger =
+            Some(Seen { history, head: seq, low_water: seq, tip: None, at: now, asked });
+        report
+    }
+
+    /// Age of the newest entry applied, by the clocks of ctldb's writers and of this node. It rises while nobody writes, so
+    /// heartbeats bound it. An entry of the future has no age: see [`Report::clock_behind`].
     pub(crate) fn lag(&self) -> Option<Duration> {
+        Some(SystemTime::now().duration_since(self.written()?).unwrap_or_default())
+    }
+
+    /// How far this node's clock is behind at least: by so much, the newest entry applied is of its future.
+    pub(crate) fn clock_behind(&self) -> Option<Duration> {
+        Some(self.written()?.duration_since(SystemTime::now()).unwrap_or_default())
+    }
+
+    /// Time since the ledger was last asked and had nothing that the LDB has not. Unlike the lag it depends on no other
+    /// clock and on no writes: what was written before this time is here.
+    pub(crate) fn since_nothing_new(&self) -> Option<Duration> {
+        Some(self.nothing_new?.elapsed())
+    }
+
+    fn written(&self) -> Option<SystemTime> {
         let micros = u64::try_from(self.last_update?.as_micros()).ok()?;
-        let written = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros))?;
-        // Clocks differ; an entry of the future has no age.
-        Some(SystemTime::now().duration_since(written).unwrap_or_default())
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros))
     }
 
     /// Entries that the ledger has and the LDB has not.
@@ -136,8 +175,12 @@ impl Status {
             position: None,
             last_update: None,
             ledger: None,
+            nothing_new: None,
             ldb: Health::default(),
             catch_up: None,
+            changes: 0,
+            last_change: None,
+            snapshot: None,
         })))
     }
 
@@ -165,5 +208,25 @@ impl Status {
 
     fn lock(&self) -> MutexGuard<'_, Report> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_the_future_has_no_age_but_tells_of_the_clock() {
+        let mut report = Status::new().report();
+        assert_eq!((report.lag(), report.clock_behind()), (None, None));
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let at = |since: Duration| LeaderTs::from_micros(i64::try_from(since.as_micros()).unwrap());
+        let minute = Duration::from_secs(60);
+        report.last_update = Some(at(now - minute));
+        assert!(report.lag().unwrap() >= minute);
+        assert_eq!(report.clock_behind(), Some(Duration::ZERO));
+        report.last_update = Some(at(now + minute));
+        assert_eq!(report.lag(), Some(Duration::ZERO));
+        assert!(report.clock_behind().unwrap() > minute / 2);
     }
 }

@@ -26,7 +26,7 @@ mod health;
 mod hold;
 mod json;
 mod limits;
-mod metrics;
+pub mod metrics;
 mod mutations;
 mod observe;
 mod openapi;

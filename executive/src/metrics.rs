@@ -1,11 +1,13 @@
 //! What the executive counts, as `ctlstore_executive_…`. Labels come from route templates and enums, never from what a
-//! client sent.
+//! client sent. A help text says what is counted, and after `Alert:` when that should wake somebody: docs/metrics.md is
+//! made of it.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use ctldb::{CtlDb, LockWaits, SizeLimit, TableSize};
+use ledger::{CtlDbUrl, LdbTable};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
@@ -112,38 +114,52 @@ impl Metrics {
 
     fn registry(&self) -> Registry {
         let mut all = Registry::with_prefix("ctlstore_executive");
-        let requests = "Requests by route template, method and status";
+        let requests = "Requests by route template, method and status. Alert: codes from 500 above 1 % of all for 10 min";
         all.register("requests", requests, self.requests.clone());
-        let latency = "Time from the request's head to the answer's, by route template";
+        let latency = "Time from the request's head to the answer's, by route template. Alert: p99 of mutations above 1 s for 10 min";
         all.register_with_unit("request_duration", latency, Unit::Seconds, self.latency.clone());
-        all.register("rejections", "Refused requests by reason", self.rejections.clone());
-        let batches = "Batches of mutations: committed, or recognised as a retry (repeated)";
+        all.register("rejections", "Refused requests by reason. Alert: none, but look at rate limits and sizes when writers complain", self.rejections.clone());
+        let batches =
+            "Batches of mutations: committed, or recognised as a retry (repeated). Alert: none";
         all.register("batches", batches, self.batches.clone());
-        let mutations = "Rows written (upsert) and deleted (delete) by committed batches";
+        let mutations = "Rows written (upsert) and deleted (delete) by committed batches. Alert: above 100 a second for 1 h, ctlstore is made for fewer";
         all.register("mutations", mutations, self.mutations.clone());
-        let values = "Values of the mutations that were received";
+        let values = "Values of the mutations that were received. Alert: none";
         all.register("mutation_values", values, self.values.clone());
-        let ignored = "Values passed over because their table has no such column";
+        let ignored = "Values passed over because their table has no such column. Alert: increases for 1 h, a writer is newer than its table";
         all.register("ignored_values", ignored, self.ignored.clone());
-        let commit =
-            "Time in ctldb for a batch that was committed, the wait for the ledger lock included";
+        let commit = "Time in ctldb for a batch that was committed, the wait for the ledger lock included. Alert: p99 above 1 s for 10 min";
         all.register_with_unit("commit_duration", commit, Unit::Seconds, self.commit.clone());
-        let wait = "Time until a transaction had the ledger lock, with what it read at once";
+        let wait = "Time until a transaction had the ledger lock, with what it read at once. Alert: p99 above 1 s for 10 min, somebody holds the lock";
         all.register_with_unit("lock_wait", wait, Unit::Seconds, self.lock_wait.clone());
-        let size = "Size of a table when it was last measured, rows and indexes";
+        let size = "Size of a table when it was last measured, rows and indexes. Alert: none, see the warning";
         all.register_with_unit("table_size", size, Unit::Bytes, self.sizes.clone());
-        let warned = "1 when a table is larger than its warning size";
+        let warned =
+            "1 when a table is larger than its warning size. Alert: 1, for the table's owners";
         all.register("table_size_warning", warned, self.warned.clone());
-        let behind =
-            "1 while nodes are ahead of the ledger and nothing is written (HistoryBehindFleet)";
+        let behind = "1 while nodes are ahead of the ledger and nothing is written (HistoryBehindFleet). Alert: 1, ctldb was restored: see docs on new-history";
         all.register("history_behind_fleet", behind, self.behind.clone());
-        let unknown = "1 while --snapshot-url or --fleet-position-file cannot be read";
+        let unknown =
+            "1 while --snapshot-url or --fleet-position-file cannot be read. Alert: 1 for 15 min";
         all.register("fleet_unknown", unknown, self.fleet_unknown.clone());
-        all.register("in_flight_requests", "Requests being handled", self.in_flight.clone());
-        let open = "1 when admin routes are open to everyone (--open-admin)";
+        all.register(
+            "in_flight_requests",
+            "Requests being handled. Alert: near --max-in-flight for 5 min",
+            self.in_flight.clone(),
+        );
+        let open =
+            "1 when admin routes are open to everyone (--open-admin). Alert: 1 outside of trials";
         all.register("open_admin", open, self.open_admin.clone());
-        all.register("ctldb_up", "1 while ctldb answers", self.ctldb_up.clone());
-        all.register("seq", "The highest sequence that this process knows", self.seq.clone());
+        all.register(
+            "ctldb_up",
+            "1 while ctldb answers. Alert: 0 for 2 min",
+            self.ctldb_up.clone(),
+        );
+        all.register(
+            "seq",
+            "The highest sequence that this process knows. Alert: none",
+            self.seq.clone(),
+        );
         all
     }
 
@@ -220,10 +236,14 @@ impl Metrics {
 impl Collector for Connections {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let ctldb::Connections { open, idle, waiting } = self.0.connections();
-        let waits = "Calls that wait for a connection to ctldb, or for their turn to write";
+        let waits = "Calls that wait for a connection to ctldb, or for their turn to write. Alert: above 10 for 5 min";
         let gauges = [
-            ("ctldb_connections_open", "Connections to ctldb, in use or not", open),
-            ("ctldb_connections_idle", "Connections to ctldb that are not in use", idle),
+            ("ctldb_connections_open", "Connections to ctldb, in use or not. Alert: none", open),
+            (
+                "ctldb_connections_idle",
+                "Connections to ctldb that are not in use. Alert: none",
+                idle,
+            ),
             ("ctldb_connections_waiting", waits, waiting),
         ];
         for (name, help, value) in gauges {
@@ -234,6 +254,26 @@ impl Collector for Connections {
     }
 }
 
+/// A registry in which each metric has a series, for those who describe them: what a process registers that has seen one of
+/// each.
+///
+/// # Panics
+/// Never: no connection is made, and the names are possible ones.
+#[must_use]
+pub fn example() -> Registry {
+    let (metrics, mut registry) = Metrics::new();
+    metrics.answered("/status", &Method::GET, StatusCode::OK, Duration::ZERO);
+    metrics.refused(Code::FamilyNotFound);
+    metrics.committed(1, 1, false);
+    let table = LdbTable::parse("family___table").expect("BUG: it is a name");
+    let size = TableSize { table, bytes: 0, age: Duration::ZERO, limit: None };
+    metrics.sizes(&[size], SizeLimit::default());
+    let nowhere = CtlDbUrl::Sqlite("/nonexistent".into());
+    let db = CtlDb::open(nowhere).expect("BUG: it is opened when it is used");
+    registry.register_collector(Box::new(Connections(db)));
+    registry
+}
+
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -242,5 +282,16 @@ fn method_label(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         Method::HEAD => "HEAD",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[tokio::test]
+    async fn every_metric_says_what_it_means_and_when_to_wake_somebody() {
+        let described = daemon::metrics::describe(&super::example()).unwrap();
+        let named =
+            |metric: &daemon::metrics::Described| metric.name.starts_with("ctlstore_executive_");
+        assert!(described.len() >= 20 && described.iter().all(named), "{described:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! All metrics of the operator.
+//! All metrics of the operator. A help text says what is counted, and after `Alert:` when that should wake somebody:
+//! docs/metrics.md is made of it.
 
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 use crate::objects::Kind;
 
@@ -68,6 +69,31 @@ pub(crate) struct Metrics {
     leader: Gauge,
     seq: Gauge,
     warned: Family<ByTable, Gauge>,
+    nodes: NodeGauges,
+}
+
+/// Of nodes whose agents are ready.
+#[derive(Debug, Clone, Default)]
+struct NodeGauges {
+    ready: Gauge,
+    placed: Gauge,
+    least: Gauge,
+}
+
+/// A registry in which each metric has a series, for those who describe them: what a process registers, of a cluster that
+/// has one of each.
+///
+/// # Panics
+/// Never: the names are possible ones.
+#[must_use]
+pub fn example() -> Registry {
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    metrics.reconciled(Kind::Table, Outcome::Done, Instant::now());
+    metrics.undecodable("CtlTable");
+    let table = LdbTable::parse("family___table").expect("BUG: it is a name");
+    metrics.sizes([(table, false)].into_iter());
+    registry
 }
 
 impl Metrics {
@@ -83,45 +109,35 @@ impl Metrics {
             leader: Gauge::default(),
             seq: Gauge::default(),
             warned: Family::default(),
+            nodes: NodeGauges::default(),
         };
-        let Self { reconciles, durations, undecodable, events_lost, database, leader, seq, warned } =
+        let Self { reconciles, durations, undecodable, events_lost, database, leader, .. } =
             &metrics;
-        registry.register(
-            "ctlstore_reconcile",
-            "Reconciles by kind and result",
-            reconciles.clone(),
-        );
-        registry.register(
-            "ctlstore_reconcile_duration_seconds",
-            "Time of a reconcile",
-            durations.clone(),
-        );
-        registry.register(
-            "ctlstore_undecodable_objects",
-            "Objects seen that cannot be decoded",
-            undecodable.clone(),
-        );
-        registry.register(
-            "ctlstore_events_lost",
-            "Events that could not be written",
-            events_lost.clone(),
-        );
-        registry.register(
-            "ctlstore_ctldb_available",
-            "1 while the database answers",
-            database.clone(),
-        );
-        registry.register("ctlstore_leader", "1 while this process leads", leader.clone());
-        registry.register(
-            "ctlstore_schema_seq",
-            "The last ledger sequence of a schema change made here",
-            seq.clone(),
-        );
-        registry.register(
-            "ctlstore_table_size_warning",
-            "1 when a table is larger than its warning size, as last measured",
-            warned.clone(),
-        );
+        let Self { seq, warned, nodes, .. } = &metrics;
+        let registry = registry.sub_registry_with_prefix("ctlstore_operator");
+        let help = "Reconciles by kind and result. Alert: result=\"Failed\" increases for 15 min";
+        registry.register("reconciles", help, reconciles.clone());
+        let help = "Time of a reconcile. Alert: none";
+        let seconds = Unit::Seconds;
+        registry.register_with_unit("reconcile_duration", help, seconds, durations.clone());
+        let help = "Objects seen that cannot be decoded. Alert: any increase, the CRDs are not this release's";
+        registry.register("undecodable_objects", help, undecodable.clone());
+        let help = "Events that could not be written. Alert: none";
+        registry.register("events_lost", help, events_lost.clone());
+        let help = "1 while ctldb answers the leader. Alert: 0 at the leader for 5 min";
+        registry.register("ctldb_up", help, database.clone());
+        let help = "1 while this process leads. Alert: sum over the cluster other than 1 for 2 min";
+        registry.register("leader", help, leader.clone());
+        let help = "The last ledger sequence of a schema change made here. Alert: none";
+        registry.register("schema_seq", help, seq.clone());
+        let help = "1 when a table is larger than its warning size, as last measured. Alert: 1, for the table's owners";
+        registry.register("table_size_warning", help, warned.clone());
+        let help = "Nodes whose agents are ready, as the leader sees them. Alert: none";
+        registry.register("nodes_ready", help, nodes.ready.clone());
+        let help = "Of those, the nodes whose agents said where they are. Alert: below nodes_ready for 10 min";
+        registry.register("nodes_reporting", help, nodes.placed.clone());
+        let help = "Ledger sequence of the node furthest behind. Alert: unchanged for 10 min while the ledger grows";
+        registry.register("nodes_least_seq", help, nodes.least.clone());
         metrics
     }
 
@@ -156,6 +172,14 @@ impl Metrics {
         }
     }
 
+    /// The nodes were counted: those that are ready, those that reported, and where the last of them is.
+    pub(crate) fn nodes(&self, ready: usize, placed: usize, least: Option<i64>) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.nodes.ready.set(number(ready));
+        self.nodes.placed.set(number(placed));
+        self.nodes.least.set(least.unwrap_or(0));
+    }
+
     pub(crate) fn schema_changed(&self, seq: Seq) {
         self.seq.set(self.seq.get().max(seq.to_i64()));
     }
@@ -167,5 +191,16 @@ impl From<Kind> for KindLabel {
             Kind::Family => KindLabel::ctlfamily,
             Kind::Table => KindLabel::ctltable,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_metric_says_what_it_means_and_when_to_wake_somebody() {
+        let described = daemon::metrics::describe(&super::example()).unwrap();
+        let named =
+            |metric: &daemon::metrics::Described| metric.name.starts_with("ctlstore_operator_");
+        assert!(described.len() >= 8 && described.iter().all(named), "{described:?}");
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Number};
 
 use crate::status::Report;
+use crate::supervisor::Uploaded;
 
 pub(super) fn row(row: &Row) -> serde_json::Value {
     let mut columns: Vec<_> = row.iter().collect();
@@ -60,12 +61,43 @@ pub(super) struct StatusShape {
     position: Option<Position>,
     /// Age of the newest entry applied.
     lag_seconds: Option<f64>,
+    /// Time since the ledger was last asked and had nothing that the LDB has not.
+    nothing_new_seconds: Option<f64>,
+    /// How far this node's clock is behind at least, by the time of the newest entry.
+    clock_behind_seconds: Option<f64>,
     /// Entries that the ledger had and the LDB had not, when the ledger was last seen.
     missing_entries: Option<u64>,
     ledger: Option<Ledger>,
     generation: u64,
     wal_bytes: u64,
     ldb: LdbShape,
+    /// How uploading snapshots goes, where it is asked for.
+    snapshot: Option<SnapshotShape>,
+}
+
+/// How uploading snapshots goes.
+#[derive(Debug, Serialize)]
+struct SnapshotShape {
+    /// A word for what became of the last attempt.
+    outcome: &'static str,
+    /// Why, and the cure.
+    message: Option<String>,
+    /// Of the newest snapshot in the store.
+    position: Option<Position>,
+    age_seconds: Option<f64>,
+    /// What the last upload of this process sent.
+    uploaded_bytes: u64,
+}
+
+fn snapshot(uploaded: &Uploaded) -> SnapshotShape {
+    let age = |at| SystemTime::now().duration_since(at).unwrap_or_default().as_secs_f64();
+    SnapshotShape {
+        outcome: uploaded.outcome.as_str(),
+        message: uploaded.message.clone(),
+        position: uploaded.position,
+        age_seconds: uploaded.at.map(age),
+        uploaded_bytes: uploaded.bytes,
+    }
 }
 
 /// How the file is.
@@ -105,6 +137,8 @@ pub(super) fn status(report: &Report, generation: u64) -> StatusShape {
         since_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         position: report.position,
         lag_seconds: report.lag().map(|lag| lag.as_secs_f64()),
+        nothing_new_seconds: report.since_nothing_new().map(|since| since.as_secs_f64()),
+        clock_behind_seconds: report.clock_behind().map(|behind| behind.as_secs_f64()),
         missing_entries: report.missing(),
         ledger,
         generation,
@@ -116,5 +150,6 @@ pub(super) fn status(report: &Report, generation: u64) -> StatusShape {
             retired_attached: report.ldb.retired_attached,
             switches: report.ldb.switches,
         },
+        snapshot: report.snapshot.as_ref().map(snapshot),
     }
 }

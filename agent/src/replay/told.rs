@@ -32,7 +32,8 @@ impl Told {
             Ok(fetched) => {
                 let Fetched { history, head, low_water, .. } = *fetched;
                 let tip = fetched.tip.map(|tip| tip.chain);
-                let seen = Seen { history, head, low_water, tip, at: SystemTime::now() };
+                let (at, asked) = (SystemTime::now(), Instant::now());
+                let seen = Seen { history, head, low_water, tip, at, asked };
                 self.status.update(|report| report.ledger = Some(seen));
                 true
             }
@@ -57,6 +58,10 @@ impl Told {
         if turn.next.is_err() {
             self.metrics.ldb_errors.inc();
         }
+        self.status.update(|report| {
+            report.changes += turn.changes;
+            report.last_change = turn.last_change.or(report.last_change);
+        });
         self.position(writer);
     }
 
@@ -66,6 +71,18 @@ impl Told {
             report.last_update = writer.last_update;
             report.ldb = writer.health();
         });
+    }
+
+    /// The last look showed nothing that the LDB has not.
+    pub(crate) fn nothing_new(&self) {
+        self.status.update(|report| {
+            report.nothing_new = report.ledger.map(|seen| seen.asked);
+        });
+    }
+
+    /// Why replay does not go on, while it does not.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.status.report().message
     }
 
     pub(crate) fn following(&self) {

@@ -65,14 +65,17 @@ async fn a_table_becomes_ready_grows_and_is_then_left_alone() -> Result<()> {
     // Another life of the operator looks at everything and changes nothing.
     let operator = world.operator().await?;
     operator
-        .says("/metrics", "ctlstore_reconcile_total{kind=\"ctltable\",result=\"Done\"} 1")
+        .says("/metrics", "ctlstore_operator_reconciles_total{kind=\"ctltable\",result=\"Done\"} 1")
         .await?;
     operator
-        .says("/metrics", "ctlstore_reconcile_total{kind=\"ctlfamily\",result=\"Done\"}")
+        .says("/metrics", "ctlstore_operator_reconciles_total{kind=\"ctlfamily\",result=\"Done\"}")
         .await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     operator
-        .says("/metrics", "ctlstore_reconcile_total{kind=\"ctltable\",result=\"Done\"} 1\n")
+        .says(
+            "/metrics",
+            "ctlstore_operator_reconciles_total{kind=\"ctltable\",result=\"Done\"} 1\n",
+        )
         .await?;
     let after = world.table("plans", Reason::Applied).await?;
     assert_eq!(version(&after), version(&grown));
@@ -124,7 +127,7 @@ async fn old_crds_hold_the_operator_back_and_are_named() -> Result<()> {
     operator.says("/readyz", "crds: the CRD ctltables.ctlstore.dev is not installed").await?;
     world.server.install_crds()?;
     operator.says("/readyz", "HTTP/1.1 200").await?;
-    operator.says("/metrics", "\nctlstore_leader 1\n").await?;
+    operator.says("/metrics", "\nctlstore_operator_leader 1\n").await?;
     operator.says("/livez", "HTTP/1.1 200").await?;
     operator.stop().await
 }
@@ -141,6 +144,8 @@ async fn an_object_of_a_later_release_hides_no_other() -> Result<()> {
     let operator = world.operator().await?;
     world.apply(&[family("billing", &[]), table("web", "plans", &[], &[])])?;
     world.table("plans", Reason::Applied).await?;
-    operator.says("/metrics", "ctlstore_undecodable_objects_total{kind=\"CtlTable\"}").await?;
+    operator
+        .says("/metrics", "ctlstore_operator_undecodable_objects_total{kind=\"CtlTable\"}")
+        .await?;
     operator.stop().await
 }

@@ -50,14 +50,14 @@ async fn two_clusters_own_a_table_while_they_agree() -> Result<()> {
 async fn one_of_two_leads_and_the_other_takes_over() -> Result<()> {
     let world = World::new().await?;
     let first = world.operator().await?;
-    first.says("/metrics", "\nctlstore_leader 1\n").await?;
+    first.says("/metrics", "\nctlstore_operator_leader 1\n").await?;
     let second = world.operator().await?;
     second.says("/readyz", "HTTP/1.1 200").await?;
-    second.says("/metrics", "\nctlstore_leader 0\n").await?;
+    second.says("/metrics", "\nctlstore_operator_leader 0\n").await?;
     world.apply(&[family("billing", &[]), table("web", "plans", &[], &[])])?;
     world.table("plans", Reason::Applied).await?;
     first.stop().await?;
-    second.says("/metrics", "\nctlstore_leader 1\n").await?;
+    second.says("/metrics", "\nctlstore_operator_leader 1\n").await?;
     world.apply(&[table("web", "more", &[], &[])])?;
     world.table("more", Reason::Applied).await?;
     second.stop().await

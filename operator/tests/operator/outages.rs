@@ -28,7 +28,7 @@ async fn the_database_goes_and_comes_back() -> Result<()> {
     );
     assert!(!message(&waiting).contains("root"), "{}", message(&waiting));
     world.table("other", Reason::DatabaseUnavailable).await?;
-    operator.says("/metrics", "ctlstore_ctldb_available 0").await?;
+    operator.says("/metrics", "ctlstore_operator_ctldb_up 0").await?;
     operator.says("/readyz", "HTTP/1.1 200").await?;
     operator.says("/livez", "HTTP/1.1 200").await?;
     mariadb.restart()?;

@@ -39,7 +39,7 @@ async fn a_table_that_outgrows_its_limits_says_so_until_it_does_not() -> Result<
     let own = SizeLimit { max_bytes: 1 << 20, warn_bytes: 1 << 10 };
     assert_eq!(limit().await?, Some(own));
     warned(&world, Some(Reason::AboveWarnSize)).await?;
-    let metric = "ctlstore_table_size_warning{family=\"billing\",table=\"plans\"}";
+    let metric = "ctlstore_operator_table_size_warning{family=\"billing\",table=\"plans\"}";
     operator.says("/metrics", &format!("{metric} 1\n")).await?;
     // What the leader measured is there for executives.
     let sizes = world.ctldb().table_sizes().await?;
@@ -72,7 +72,7 @@ async fn the_leader_beats_and_the_next_one_goes_on() -> Result<()> {
     let world = World::new().await?;
     let config = || Config { heartbeat: Duration::from_millis(200), ..world.config() };
     let leader = Operator::start(config()).await?;
-    leader.says("/metrics", "ctlstore_leader 1").await?;
+    leader.says("/metrics", "ctlstore_operator_leader 1").await?;
     let standby = Operator::start(config()).await?;
     let beats = async || {
         let statements = world.ledger().await?;
