@@ -48,6 +48,7 @@ const KEY_ONCE: &str = "self.keyColumns.all(k, self.keyColumns.exists_one(l, l =
     printcolumn(name = "SQL Name", type_ = "string", json_path = ".status.sqlName", description = "The table's name in the file on every node"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether rows can be written"),
     printcolumn(name = "Seq", type_ = "integer", json_path = ".status.schemaSeq", description = "The ledger entry that made it what it is"),
+    printcolumn(name = "Propagated", type_ = "string", json_path = ".status.conditions[?(@.type=='Propagated')].status", description = "Whether the nodes have it as it is declared", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why, in a word", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", description = "Why, for people", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Since when it is there"),
@@ -141,7 +142,7 @@ pub struct CtlTableStatus {
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
     /// `Ready` sums up `Accepted` (the spec is legal) and `Programmed` (the table is in the database and the ledger).
-    /// `Propagated` says that every node has it and never holds up `Ready`. `SizeWarning` (the table outgrows its limits),
+    /// `Propagated` says that the nodes have it (99 % of them, unless the operator was told otherwise) and never holds up `Ready`. `SizeWarning` (the table outgrows its limits),
     /// `Reconciling` and `Stalled` are there only while true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
@@ -154,7 +155,8 @@ pub struct CtlTableStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub schema_seq: Option<i64>,
-    /// How far the table has come on its way to the nodes. Brought up to date at most every 30 seconds.
+    /// How far the table has come on its way to the nodes. Brought up to date at most every 30 seconds, and left as it was
+    /// once `Propagated` is true: rows that are written and nodes that come and go change no status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub propagation: Option<Propagation>,
 }
@@ -166,13 +168,17 @@ pub struct Propagation {
     /// How many nodes have the table as it is declared.
     #[schemars(range(min = 0))]
     pub ready: i64,
-    /// How many nodes there are.
+    /// How many nodes there are, as far as their agents are ready.
     #[schemars(range(min = 0))]
     pub desired: i64,
-    /// The position of the node that is furthest behind.
+    /// The position of the node that is furthest behind; `schemaSeq` when none is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub min_seq: Option<i64>,
+    /// The last `schemaSeq` that came to the nodes. `Propagated` stays true for as long as `schemaSeq` is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub reached_seq: Option<i64>,
 }
 
 impl CtlTable {

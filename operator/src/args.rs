@@ -1,5 +1,7 @@
 //! The flags of `ctlstore operator`, and what they make.
 
+mod presence;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use ctldb::{ClusterName, SizeLimit};
 use daemon::lease::Timing;
 use ledger::CtlDbUrl;
 use store::{Location, LocationError};
+
+pub use presence::{Percent, PercentError, PresenceArgs};
 
 use crate::budget::MaxChanges;
 use crate::manifests::Manifests;
@@ -78,6 +82,10 @@ pub struct Args {
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8081")]
     pub admin_bind: SocketAddr,
 
+    /// About agents.
+    #[command(flatten)]
+    pub presence: PresenceArgs,
+
     /// kubeconfig file of the cluster. Without it, the pod's service account, or what kubectl would take.
     #[arg(long, value_name = "FILE", env = "CTLSTORE_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
@@ -121,6 +129,8 @@ pub struct Config {
     pub table_size: SizeLimit,
     /// How the ledger is pruned, if it is.
     pub prune: Option<Prune>,
+    /// Which agents there are, and how many of them must have a table.
+    pub presence: PresenceArgs,
     /// Where objects come from.
     pub source: Source,
 }
@@ -218,6 +228,7 @@ impl Args {
             heartbeat: self.heartbeat_interval,
             table_size: SizeLimit { max_bytes: max, warn_bytes: warn },
             prune,
+            presence: self.presence,
             source: Source::Cluster(Cluster {
                 kubeconfig: self.kubeconfig,
                 lease_namespace: self.lease_namespace,
@@ -245,6 +256,7 @@ impl Config {
             heartbeat: Duration::ZERO,
             table_size: SizeLimit::default(),
             prune: None,
+            presence: PresenceArgs::default(),
             source: Source::Manifests(manifests),
         }
     }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use ctldb::{CtlDb, OwnerId};
 
-use crate::args::Config;
+use crate::args::{Config, Percent};
 use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::database::Database;
 use crate::metrics::Metrics;
 use crate::objects::{ObjectId, Objects};
+use crate::presence::Fleet;
 use crate::requeue::Requeue;
 use crate::sizes::Sizes;
 use crate::verdict::Verdict;
@@ -26,6 +27,10 @@ pub(crate) struct Context {
     pub(crate) budget: Budget,
     pub(crate) requeue: Requeue,
     pub(crate) sizes: Sizes,
+    /// Where the nodes are.
+    pub(crate) fleet: Fleet,
+    /// How many of them must have a table.
+    pub(crate) propagated_share: Percent,
     pub(crate) metrics: Metrics,
 }
 
@@ -47,6 +52,8 @@ impl Context {
             budget: Budget::new(config.max_changes),
             requeue: Requeue::new(config.recheck),
             sizes: Sizes::new(config.table_size),
+            fleet: Fleet::default(),
+            propagated_share: config.presence.propagated_share,
             metrics,
         })
     }

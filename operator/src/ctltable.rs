@@ -22,7 +22,7 @@ use crate::budget::{Change, Full, Said};
 use crate::context::Context;
 use crate::ctltable::accept::{Declared, accept, sql_name};
 use crate::ctltable::apply::{Applied, Outcome, author};
-use crate::ctltable::report::Told;
+use crate::ctltable::report::{Nodes, Told};
 use crate::database::DatabaseError;
 use crate::objects::{Kind, ObjectId, ObjectsError};
 use crate::refusal::Refusal;
@@ -98,6 +98,7 @@ pub(crate) async fn reconcile(
         generation: table.meta().generation,
         sql_name: family.and_then(|family| sql_name(table, family)),
         fullness,
+        nodes: nodes(&context),
         schema_seq: applied.as_ref().map(|applied| applied.schema_seq),
         verdict,
     };
@@ -168,8 +169,14 @@ async fn end(
     };
     context.metrics.reconciled(Kind::Table, verdict.outcome(), began);
     let generation = table.meta().generation;
-    let told =
-        Told { verdict, generation, sql_name: None, schema_seq: None, fullness: Fullness::Unknown };
+    let told = Told {
+        verdict,
+        generation,
+        sql_name: None,
+        schema_seq: None,
+        fullness: Fullness::Unknown,
+        nodes: nodes(context),
+    };
     tell(table, object, &told, context).await?;
     next(&told.verdict, failure, object, context)
 }
@@ -184,6 +191,10 @@ async fn tell(
     let status = |before: &_| report::status(before, told, &now);
     let published = publish(&*context.objects, object, table.status.as_ref(), status);
     published.await.map_err(Error::Report)
+}
+
+fn nodes(context: &Context) -> Nodes {
+    Nodes { census: context.fleet.census(), share: context.propagated_share }
 }
 
 /// When to look again, after the object was told.

@@ -25,6 +25,7 @@ mod manifests;
 pub mod metrics;
 mod objects;
 mod precedence;
+mod presence;
 mod prune;
 mod reconcilers;
 mod refusal;
@@ -40,7 +41,9 @@ mod verdict;
 mod wake;
 mod watch;
 
-pub use args::{Args, ArgsError, Cluster, Config, Prune, Source};
+pub use args::{
+    Args, ArgsError, Cluster, Config, Percent, PercentError, PresenceArgs, Prune, Source,
+};
 pub use budget::MaxChanges;
 pub use manifests::{Manifests, Notice, Notices, Place, Problem, StatusNotice, first_table};
 pub use objects::Kind;

@@ -12,7 +12,7 @@ use ledger::snapshot::{ManifestError, PartDigest};
 use ledger::{LeaderTs, Mark, Position, Seq};
 use store::{Catalog, CatalogError, Pointer, Store, StoreError};
 
-pub(crate) use daily::run;
+pub(crate) use daily::{Nodes, run};
 
 /// Who may still need the ledger, and how long it is kept in any case.
 #[derive(Debug, Clone)]

@@ -5,26 +5,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use crds::presence::LEASE_SELECTOR;
+use crds::{CtlFamily, CtlTable};
 use daemon::admin::{self, Admin, Liveness};
 use daemon::lease::{Candidate, Leadership, LeaseConfig, identity};
 use daemon::net;
 use daemon::ready::{Gate, Readiness};
 use daemon::tasks::Tasks;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::DeserializeGuard;
 use kube::{Api, Client};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api_server::{self, ApiServer};
-use crate::args::{Cluster, Config, Source};
+use crate::args::{Cluster, Config, PresenceArgs, Source};
 use crate::cache::Cache;
 use crate::context::Context;
 use crate::feed::{Feed, of_labels, of_spec};
 use crate::manifests::{self, Desk, Manifests};
 use crate::metrics::Metrics;
+use crate::presence::{self, AnyNode, Rounds, Tainted};
 use crate::stage::Stage;
 use crate::wake::{self, Queues, Wakes, Watched};
-use crate::watch::{SILENCE, Watch, names};
+use crate::watch::{SILENCE, Seen, Sink, Waking, Watch, names};
 use crate::{breaker, chores, crd_check, heartbeat, prune, reconcilers, secret_file};
 
 /// For the looks that are in hand when the operator is stopped; the Lease is given back after them.
@@ -76,6 +81,7 @@ async fn in_cluster(
     let context = Context::new(&config, cache, objects, metrics.clone()).context(OPEN)?;
     let context = Arc::new(context);
 
+    let namespace = cluster.lease_namespace.clone();
     let mut tasks = Tasks::new(stop.clone());
     let standing =
         Standing { client: client.clone(), cluster, identity, gate: readiness.gate("crds") };
@@ -84,9 +90,8 @@ async fn in_cluster(
     let admin_addr = spawn_admin(&mut tasks, &config, admin).await?;
     started(Started { admin_addr });
     let watching = Watching { client, wakes: wakes.clone(), liveness, metrics };
-    spawn_watch(&mut tasks, "watch of families", families, (&watching, &stage));
-    spawn_watch(&mut tasks, "watch of tables", tables, (&watching, &stage));
-    spawn_watch(&mut tasks, "watch of namespaces", namespaces, (&watching, &stage));
+    spawn_watches(&mut tasks, (families, tables, namespaces), (&watching, &stage));
+    spawn_presence(&mut tasks, (&config, namespace), &context, (&watching, &stage));
     spawn_chores(&mut tasks, &config, (&context, &wakes), &stage);
     spawn_work(&mut tasks, context, (wakes, queues), &stage);
     drop(stage);
@@ -177,19 +182,84 @@ struct Watching {
     metrics: Metrics,
 }
 
-fn spawn_watch<K: Watched>(
+/// The watches of what reconciles look at.
+fn spawn_watches(
     tasks: &mut Tasks,
-    name: &'static str,
-    feed: Feed<K>,
+    (families, tables, namespaces): (Feed<CtlFamily>, Feed<CtlTable>, Feed<Namespace>),
     (watching, stage): (&Watching, &Stage),
 ) {
-    let Watching { client, wakes, liveness, metrics } = watching;
-    let (wakes, liveness, stop) = (wakes.clone(), liveness.clone(), stage.stop.clone());
-    let (api, metrics) = (Api::all(client.clone()), metrics.clone());
+    fn all<K: Watched>(watching: &Watching, feed: Feed<K>) -> Watch<K, Waking<K>> {
+        let sink = Waking { feed, wakes: watching.wakes.clone() };
+        watching.watch(Api::all(watching.client.clone()), None, sink)
+    }
+    spawn_watch(tasks, "watch of families", all(watching, families), (watching, stage));
+    spawn_watch(tasks, "watch of tables", all(watching, tables), (watching, stage));
+    spawn_watch(tasks, "watch of namespaces", all(watching, namespaces), (watching, stage));
+}
+
+/// The watches of agents, and what is made of them.
+fn spawn_presence(
+    tasks: &mut Tasks,
+    (config, namespace): (&Config, String),
+    context: &Context,
+    (watching, stage): (&Watching, &Stage),
+) {
+    let PresenceArgs { agent_selector, propagated_share, startup_taint } = config.presence.clone();
+    let (client, fleet) = (&watching.client, &context.fleet);
+    let api = Api::namespaced(client.clone(), &namespace);
+    let leases = watching.watch(api, Some(LEASE_SELECTOR.to_owned()), fleet.leases());
+    spawn_watch(tasks, "watch of agents' Leases", leases, (watching, stage));
+    let api = Api::namespaced(client.clone(), &namespace);
+    let pods = watching.watch(api, Some(agent_selector), fleet.pods());
+    spawn_watch(tasks, "watch of agents", pods, (watching, stage));
+    let tainted = startup_taint.map(Tainted::new);
+    if let Some(tainted) = tainted.clone() {
+        let nodes = watching.watch::<AnyNode, _>(Api::all(client.clone()), None, tainted);
+        spawn_watch(tasks, "watch of nodes", nodes, (watching, stage));
+    }
+    let rounds = Rounds {
+        fleet: fleet.clone(),
+        share: propagated_share,
+        cache: context.cache.clone(),
+        wakes: watching.wakes.clone(),
+        metrics: watching.metrics.clone(),
+        client: client.clone(),
+        namespace,
+        tainted,
+    };
+    let stop = stage.stop.clone();
+    let work = async move {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = presence::run(&rounds) => {}
+        }
+        anyhow::Ok(())
+    };
+    tasks.spawn("presence", stage.clone().run(work));
+}
+
+impl Watching {
+    fn watch<K, S>(
+        &self,
+        api: Api<DeserializeGuard<K>>,
+        labels: Option<String>,
+        sink: S,
+    ) -> Watch<K, S> {
+        Watch { api, labels, sink, metrics: self.metrics.clone() }
+    }
+}
+
+fn spawn_watch<K: Seen, S: Sink<K> + 'static>(
+    tasks: &mut Tasks,
+    name: &'static str,
+    watch: Watch<K, S>,
+    (watching, stage): (&Watching, &Stage),
+) {
+    let (liveness, stop) = (watching.liveness.clone(), stage.stop.clone());
     let work = async move {
         // Standbys do not watch, and nobody expects them to.
-        let pulse = liveness.watch(name, SILENCE);
-        Watch { api, feed, pulse, metrics }.run(wakes, stop).await;
+        watch.run(liveness.watch(name, SILENCE), stop).await;
         anyhow::Ok(())
     };
     tasks.spawn(name, stage.clone().run(work));
@@ -268,7 +338,7 @@ fn spawn_chores(
     if let Some(settings) = config.prune.clone() {
         let (work, stop) = shared();
         let pruning = async move {
-            prune::run(&work, &settings, None, &stop).await;
+            prune::run(&work, &settings, Some(Arc::new(work.fleet.clone())), &stop).await;
             anyhow::Ok(())
         };
         tasks.spawn("prune", stage.clone().run(pruning));

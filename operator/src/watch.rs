@@ -4,6 +4,8 @@
 //! while one of them waits, none is polled. A watch that fell silent without ending is renewed by the list that is taken
 //! every few minutes anyway, and the liveness probe sees to it that these lists happen.
 
+use std::fmt::Debug;
+use std::future::Future;
 use std::time::Duration;
 
 use daemon::backoff::Backoff;
@@ -16,6 +18,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Resource, ResourceExt};
 use rand::RngExt;
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -36,31 +39,63 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(900);
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// A watch of one kind.
-pub(crate) struct Watch<K: Watched> {
-    pub(crate) api: Api<DeserializeGuard<K>>,
+/// Takes what a watch delivers.
+pub(crate) trait Sink<K>: Send {
+    /// Takes an event.
+    fn take(&mut self, event: &Event<K>) -> impl Future<Output = ()> + Send;
+}
+
+/// Puts it into the cache, and wakes whoever must be looked at.
+pub(crate) struct Waking<K: Watched> {
     pub(crate) feed: Feed<K>,
-    /// Beats with everything that the watch delivers.
-    pub(crate) pulse: Pulse,
+    pub(crate) wakes: Wakes,
+}
+
+impl<K: Watched> Sink<K> for Waking<K> {
+    async fn take(&mut self, event: &Event<K>) {
+        for touched in self.feed.take(event) {
+            K::wake(&self.wakes, &touched).await;
+        }
+    }
+}
+
+/// A watch of one kind.
+pub(crate) struct Watch<K, S> {
+    pub(crate) api: Api<DeserializeGuard<K>>,
+    /// Labels that objects must have.
+    pub(crate) labels: Option<String>,
+    pub(crate) sink: S,
     pub(crate) metrics: Metrics,
 }
 
-impl<K: Watched> Watch<K> {
-    /// Watches until `stop`.
-    pub(crate) async fn run(mut self, wakes: Wakes, stop: CancellationToken) {
+/// A kind that can be watched.
+pub(crate) trait Seen:
+    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static
+{
+}
+
+impl<K> Seen for K where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static
+{
+}
+
+impl<K: Seen, S: Sink<K>> Watch<K, S> {
+    /// Watches until `stop`. The pulse beats with everything that the watch delivers.
+    pub(crate) async fn run(mut self, pulse: Pulse, stop: CancellationToken) {
         while !stop.is_cancelled() {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                () = self.list_and_watch(&wakes) => {}
+                () = self.list_and_watch(&pulse) => {}
             }
         }
     }
 
     /// Lists everything, then watches, until it is time to list again.
-    async fn list_and_watch(&mut self, wakes: &Wakes) {
+    async fn list_and_watch(&mut self, pulse: &Pulse) {
         let relist = Instant::now() + RELIST.mul_f64(rand::rng().random_range(0.8..1.2));
-        let config = watcher::Config::default().timeout(WATCH_SECONDS);
+        let mut config = watcher::Config::default().timeout(WATCH_SECONDS);
+        config.label_selector.clone_from(&self.labels);
         let mut events = watcher(self.api.clone(), config).boxed();
         let mut pauses = Backoff::new(FIRST, LONGEST);
         loop {
@@ -70,14 +105,12 @@ impl<K: Watched> Watch<K> {
                 event = events.next() => event,
             };
             // Also after an error: the loop turns, and the API server's life is not ours.
-            self.pulse.beat();
+            pulse.beat();
             match event {
                 Some(Ok(event)) => {
                     pauses.reset();
                     let Some(event) = self.decoded(event) else { continue };
-                    for touched in self.feed.take(&event) {
-                        K::wake(wakes, &touched).await;
-                    }
+                    self.sink.take(&event).await;
                 }
                 Some(Err(error)) => {
                     tracing::warn!(kind = %K::kind(&()), error = %Chain(&error), "the watch failed, it is tried again");

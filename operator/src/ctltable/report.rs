@@ -1,11 +1,15 @@
 //! Says in a table's status what came of it. Pure.
 
+use std::sync::Arc;
+
 use crds::CtlTableStatus;
 use crds::condition::{ConditionType, Reason, State, Wanted, find, merge};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use ledger::{LdbTable, Seq};
 
+use crate::args::Percent;
 use crate::ctltable::apply::Applied;
+use crate::presence::{Census, known_seq, way};
 use crate::sizes::Fullness;
 use crate::verdict::Verdict;
 
@@ -20,6 +24,15 @@ pub(crate) struct Told {
     pub(crate) schema_seq: Option<Seq>,
     /// How large it is.
     pub(crate) fullness: Fullness,
+    /// Where the nodes are.
+    pub(crate) nodes: Nodes,
+}
+
+/// Where the nodes are, and how many must have a table.
+#[derive(Debug, Clone)]
+pub(crate) struct Nodes {
+    pub(crate) census: Option<Arc<Census>>,
+    pub(crate) share: Percent,
 }
 
 /// The verdict on a table that is as declared.
@@ -30,14 +43,11 @@ pub(crate) fn done(applied: &Applied) -> Verdict {
 
 /// The whole status that follows on `before`.
 pub(crate) fn status(before: &CtlTableStatus, told: &Told, now: &Time) -> CtlTableStatus {
-    let Told { verdict, generation, sql_name, schema_seq, fullness } = told;
+    let Told { verdict, generation, sql_name, schema_seq, fullness, nodes } = told;
     let mut wanted = verdict.conditions();
-    wanted.push(Wanted::new(
-        ConditionType::Propagated,
-        State::Unknown,
-        Reason::Pending,
-        "nothing is known of the nodes",
-    ));
+    let in_ledger = schema_seq.map(Seq::to_i64).or_else(|| known_seq(before, *generation));
+    let way = way(before, in_ledger, nodes.census.as_deref(), nodes.share);
+    wanted.push(way.condition);
     match (fullness, sql_name) {
         (Fullness::Unknown, _) | (_, None) => wanted.extend(said_before(&before.conditions)),
         (fullness, Some(table)) => wanted.extend(fullness.condition(table)),
@@ -47,7 +57,7 @@ pub(crate) fn status(before: &CtlTableStatus, told: &Told, now: &Time) -> CtlTab
         conditions: merge(&before.conditions, &wanted, *generation, now),
         sql_name: sql_name.as_ref().map(ToString::to_string).or_else(|| before.sql_name.clone()),
         schema_seq: schema_seq.map(Seq::to_i64).or(before.schema_seq),
-        propagation: before.propagation.clone(),
+        propagation: way.propagation,
     }
 }
 
@@ -76,6 +86,7 @@ mod tests {
                 sql_name: Some(table.clone()),
                 schema_seq: Some(Seq::FIRST),
                 fullness,
+                nodes: Nodes { census: None, share: Percent::DEFAULT },
             };
             status(before, &told, &Time(jiff::Timestamp::UNIX_EPOCH))
         };

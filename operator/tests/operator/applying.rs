@@ -23,7 +23,7 @@ async fn a_table_becomes_ready_grows_and_is_then_left_alone() -> Result<()> {
     assert_eq!(message(&plans), "table billing___plans is in the ledger at sequence 1");
     assert_eq!(
         conditions(&plans),
-        "Ready=True/Applied Accepted=True/Applied Programmed=True/Applied Propagated=Unknown/Pending"
+        "Ready=True/Applied Accepted=True/Applied Programmed=True/Applied Propagated=Unknown/NoReports"
     );
     let ledger = world.ledger().await?;
     assert_eq!(ledger.len(), 1, "{ledger:?}");

@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use ledger::{CtlDbUrl, LdbTable, Seq};
-use operator::{Cluster, Config, MaxChanges, Source};
+use operator::{Cluster, Config, MaxChanges, PresenceArgs, Source};
 use testkit::apiserver::ApiServer;
 use testkit::eventually;
 use testkit::mariadb::MariaDb;
@@ -83,6 +83,7 @@ impl World {
             heartbeat: Duration::ZERO,
             table_size: ctldb::SizeLimit::default(),
             prune: None,
+            presence: PresenceArgs::default(),
             source: Source::Cluster(Cluster {
                 kubeconfig: Some(self.kubeconfig()),
                 lease_namespace: "default".to_owned(),
