@@ -13,7 +13,7 @@ use std::time::Duration;
 use ledger::{CtlDbUrl, CtlDbUrlError};
 
 pub use bootstrap::BootstrapArgs;
-pub use changes::ChangesArgs;
+pub use changes::{ChangelogFormat, ChangesArgs};
 pub use presence::PresenceArgs;
 pub use read::{Families, ReadArgs, ServeArgs, SidecarArgs};
 pub use snapshot::{SnapshotArgs, TakingArgs, Uploader};
@@ -184,6 +184,9 @@ pub enum ArgsError {
         /// Bytes.
         hard: u64,
     },
+    /// The change log has no place.
+    #[error("{0}")]
+    Changelog(String),
 }
 
 impl Args {
@@ -195,6 +198,7 @@ impl Args {
         let Self { ldb_dir, ctldb_url_file, read_bind, admin_bind, poll_interval, .. } = self;
         let Self { ldb, bootstrap, snapshot, read, changes, presence, .. } = self;
         ldb.check()?;
+        changes.check(&ldb_dir).map_err(ArgsError::Changelog)?;
         let text = std::fs::read_to_string(&ctldb_url_file)
             .map_err(|source| ArgsError::Read { path: ctldb_url_file.clone(), source })?;
         let ctldb = CtlDbUrl::parse(&text)

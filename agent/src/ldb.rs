@@ -19,6 +19,7 @@ mod ctl;
 mod dir;
 mod draft;
 mod error;
+mod feed;
 mod file_control;
 mod files;
 mod freeze;

@@ -26,6 +26,23 @@ pub(crate) struct Table {
     pub(crate) name: LdbTable,
     /// The columns of its key, in the key's order.
     pub(crate) key: Vec<Column>,
+    /// The places of the key's columns among these, in the order in which the table has them.
+    pub(crate) by_column: Vec<usize>,
+}
+
+impl Table {
+    /// A table whose key has these columns, each with its place in the key, in the order of the table's columns.
+    pub(crate) fn new(name: LdbTable, key: Vec<(usize, Column)>) -> Self {
+        let by_column = key.iter().map(|(place, _)| *place).collect();
+        let mut key = key;
+        key.sort_by_key(|(place, _)| *place);
+        Self { name, key: key.into_iter().map(|(_, column)| column).collect(), by_column }
+    }
+
+    /// One of which no key is told.
+    pub(crate) fn without_key(name: LdbTable) -> Self {
+        Self::new(name, Vec::new())
+    }
 }
 
 /// What was done.
@@ -126,7 +143,8 @@ pub(crate) mod tests {
             column_type: *column_type,
         };
         let name = LdbTable::parse(name).unwrap();
-        Arc::new(Table { name, key: key.iter().map(column).collect() })
+        let by_column = (0..key.len()).rev().collect();
+        Arc::new(Table { name, key: key.iter().map(column).collect(), by_column })
     }
 
     fn check(change: &Change, want: &Expect) {

@@ -1,23 +1,15 @@
 //! The newest changes, in memory: as many as fit, for those who follow and look soon. It says what it does not hold.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ledger::Seq;
 use tokio::sync::watch;
 
 use crate::changes::Change;
+use crate::changes::ring::{MOST, Most, Ring};
 
-/// What it holds at most. An idle agent is to stay small.
-const MOST: Most = Most { changes: 8192, bytes: 1 << 20 };
 /// What one answer has at most.
 const BATCH: usize = 1000;
-
-#[derive(Debug, Clone, Copy)]
-struct Most {
-    changes: usize,
-    bytes: usize,
-}
 
 /// Clones share it.
 #[derive(Debug, Clone)]
@@ -32,8 +24,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Held {
-    changes: VecDeque<Arc<Change>>,
-    bytes: usize,
+    ring: Ring,
     /// All changes after it are held, up to the tip.
     floor: Seq,
     tip: Tip,
@@ -77,18 +68,10 @@ impl Hub {
     }
 
     /// What a commit changed; the LDB stands at `through` now.
-    pub(crate) fn record(&self, changes: impl IntoIterator<Item = Arc<Change>>, through: Seq) {
-        let most = self.0.most;
+    pub(super) fn record(&self, changes: Ring, through: Seq) {
         let mut held = self.held();
-        for change in changes {
-            held.bytes += change.bytes();
-            held.changes.push_back(change);
-            while held.changes.len() > most.changes || held.bytes > most.bytes {
-                let Some(oldest) = held.changes.pop_front() else { break };
-                held.bytes -= oldest.bytes();
-                held.floor = oldest.seq;
-            }
-        }
+        held.ring.append(changes, self.0.most);
+        held.floor = held.ring.dropped().unwrap_or(held.floor);
         held.tip.seq = through;
         self.0.tip.send_replace(held.tip);
     }
@@ -104,8 +87,7 @@ impl Hub {
         if after < held.floor {
             return Since::FellBehind { oldest: held.tip.seq };
         }
-        let first = held.changes.partition_point(|change| change.seq <= after);
-        let changes: Vec<_> = held.changes.range(first..).take(BATCH).cloned().collect();
+        let changes = held.ring.after(after, BATCH);
         let through = match changes.last() {
             Some(last) if changes.len() == BATCH => last.seq,
             // A follower may know of a commit that is not told yet.
@@ -182,6 +164,12 @@ mod tests {
         Arc::new(Change { seq: seq(number), at: LeaderTs::UNKNOWN, op: Op::Upsert, table, key })
     }
 
+    fn ring(changes: impl IntoIterator<Item = u64>, most: Most) -> Ring {
+        let mut ring = Ring::default();
+        changes.into_iter().for_each(|number| ring.push(change(number), most));
+        ring
+    }
+
     fn told(since: Since) -> (Vec<u64>, u64) {
         match since {
             Since::Changes { changes, through } => {
@@ -203,11 +191,11 @@ mod tests {
         assert_eq!(told(hub.since(seq(10))), (vec![], 10));
         assert_eq!(told(hub.since(seq(12))), (vec![], 12), "told of later than it was committed");
         // 11 and 15 are the frame of a transaction.
-        hub.record([12, 13, 14].map(change), seq(15));
+        hub.record(ring([12, 13, 14], MOST), seq(15));
         assert_eq!(told(hub.since(seq(10))), (vec![12, 13, 14], 15));
         assert_eq!(told(hub.since(seq(13))), (vec![14], 15));
         assert_eq!(told(hub.since(seq(14))), (vec![], 15));
-        hub.record([change(16)], seq(16));
+        hub.record(ring([16], MOST), seq(16));
         assert_eq!(hub.since(seq(11)), behind(16));
         assert_eq!(told(hub.since(seq(12))), (vec![13, 14, 16], 16));
         hub.restart(seq(5));
@@ -220,17 +208,21 @@ mod tests {
         let one = change(1).bytes();
         let hub = Hub::with(Most { changes: 100, bytes: 4 * one });
         hub.restart(Seq::ZERO);
-        hub.record((1..=10).map(change), seq(10));
+        hub.record(ring(1..=10, MOST), seq(10));
         assert_eq!(told(hub.since(seq(6))), (vec![7, 8, 9, 10], 10));
         assert_eq!(hub.since(seq(5)), behind(10));
-        assert!(hub.held().bytes <= 4 * one);
+        assert!(hub.held().ring.bytes() <= 4 * one);
+        // A transaction that is larger than all of it.
+        hub.record(ring(11..=20, Most { changes: 2, bytes: 1 << 20 }), seq(20));
+        assert_eq!(told(hub.since(seq(18))), (vec![19, 20], 20));
+        assert_eq!(hub.since(seq(17)), behind(20));
     }
 
     #[test]
     fn much_comes_in_parts() {
         let hub = Hub::new();
         hub.restart(Seq::ZERO);
-        hub.record((1..=2500).map(change), seq(2501));
+        hub.record(ring(1..=2500, MOST), seq(2501));
         let (mut after, mut parts) = (0, Vec::new());
         while after < 2501 {
             let (changes, through) = told(hub.since(seq(after)));
@@ -253,16 +245,16 @@ mod tests {
             (first, follower)
         });
         tokio::task::yield_now().await;
-        hub.record([change(4)], seq(4));
+        hub.record(ring([4], MOST), seq(4));
         let (first, mut follower) = next.await.unwrap();
         assert_eq!(told(first), (vec![4], 4));
         // A transaction of nothing is news, too: the position.
-        hub.record([], seq(6));
+        hub.record(Ring::default(), seq(6));
         assert_eq!(told(follower.next().await), (vec![], 6));
         // Another file at the same place, by another way.
         hub.restart(seq(6));
         assert_eq!(follower.next().await, behind(6));
-        hub.record([change(7)], seq(7));
+        hub.record(ring([7], MOST), seq(7));
         assert_eq!(told(follower.next().await), (vec![7], 7));
         assert_eq!(late.next().await, behind(6));
     }

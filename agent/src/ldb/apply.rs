@@ -10,7 +10,7 @@ use crate::ldb::crash::Point;
 use crate::ldb::poison::{is_poison, words};
 use crate::ldb::unit::{Unit, units};
 use crate::ldb::weight::weight;
-use crate::ldb::{Error, Generation, bind};
+use crate::ldb::{Error, Generation};
 use crate::replay::{Action, Standing, Step};
 
 /// What one transaction takes; a unit is never cut.
@@ -193,7 +193,8 @@ impl Generation {
             match &steps[index].action {
                 Action::Begin | Action::Commit | Action::Skip(_) => {}
                 Action::Run(statement) => {
-                    match bind::run(&self.connection, &mut self.columns, statement) {
+                    let run = (&steps[index], statement);
+                    match self.feed.run(&self.connection, &mut self.columns, run) {
                         Ok(()) => self.crash.pass(Point::Statement)?,
                         Err(error) if is_poison(&error) => return Ok(Some((index, error))),
                         Err(error) => return Err(Error::sqlite("write")(error)),
@@ -294,6 +295,7 @@ impl Generation {
     fn roll_back(&mut self) -> Result<(), Error> {
         // Tables may be undone with it.
         self.columns.forget();
+        self.feed.undone();
         self.execute("ROLLBACK")
     }
 
@@ -305,6 +307,7 @@ impl Generation {
     fn commit(&mut self, position: Position, time: LeaderTs) -> Result<(), Error> {
         self.crash.pass(Point::BeforePosition)?;
         self.store(position, time).map_err(Error::sqlite("write"))?;
+        self.feed.prepare(&position);
         self.crash.pass(Point::BeforeCommit)?;
         self.execute("COMMIT")?;
         self.position = Some(position);
@@ -312,7 +315,10 @@ impl Generation {
             self.last_update = Some(time);
         }
         self.crash.pass(Point::Committed)?;
-        self.ctl.tell(position.seq)?;
+        let told = self.ctl.tell(position.seq);
+        // After the page: who hears of a change finds it.
+        self.feed.committed();
+        told?;
         self.crash.pass(Point::Told)?;
         self.checkpoint.run(&self.crash)
     }

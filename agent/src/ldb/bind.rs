@@ -92,7 +92,8 @@ fn without_rowid(schema: &TableSchema) -> bool {
     !schema.has_integer_key() && !schema.columns().iter().any(large)
 }
 
-fn bind<'a>(
+/// The values as the columns take them.
+pub(crate) fn bind<'a>(
     connection: &Connection,
     columns: &mut Columns,
     table: &LdbTable,
@@ -114,7 +115,8 @@ fn bind<'a>(
     Ok(bound)
 }
 
-struct Bound<'a>(ToSqlOutput<'a>);
+/// A value of a statement.
+pub(crate) struct Bound<'a>(ToSqlOutput<'a>);
 
 impl ToSql for Bound<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

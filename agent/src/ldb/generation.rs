@@ -14,6 +14,7 @@ use crate::ldb::apply::OpenTransaction;
 use crate::ldb::checkpoint::Checkpoint;
 use crate::ldb::crash::{Crash, Point};
 use crate::ldb::ctl::Teller;
+use crate::ldb::feed::Feed;
 use crate::ldb::files::Files;
 use crate::ldb::schema::Columns;
 use crate::ldb::{Error, authorize, dir, file_control, schema};
@@ -39,6 +40,7 @@ pub(crate) struct Generation {
     pub(crate) columns: Columns,
     /// Nobody is told of commits in a generation that is not served.
     pub(crate) ctl: Teller,
+    pub(crate) feed: Feed,
     pub(crate) checkpoint: Checkpoint,
     /// As the file has it.
     pub(crate) position: Option<Position>,
@@ -64,6 +66,7 @@ impl Generation {
             connection,
             columns: Columns::default(),
             ctl: Teller::default(),
+            feed: Feed::default(),
             checkpoint,
             position: None,
             last_update: None,
@@ -100,7 +103,10 @@ impl Generation {
         }
         self.connection = connect(&self.file(), self.checkpoint.limits())?;
         self.checkpoint.reopen()?;
-        self.read_books()
+        self.read_books()?;
+        // A commit that failed may have been made.
+        self.feed.stands(self.position.as_ref());
+        Ok(())
     }
 
     /// Looks whether the file is whole, page by page.

@@ -4,6 +4,7 @@
 use crate::ldb::checkpoint::LONGEST;
 use crate::ldb::ctl::Teller;
 use crate::ldb::draft::{Draft, Drafts};
+use crate::ldb::feed::Feed;
 use crate::ldb::generation::{Generation, Setting};
 use crate::ldb::switch::{Claim, lead};
 use crate::ldb::{Condition, Error, Writer, space};
@@ -41,7 +42,7 @@ impl Writer {
                 Rebuild { draft, served, old }
             }
             None => {
-                bad.ctl = Teller::default();
+                (bad.ctl, bad.feed) = (Teller::default(), Feed::default());
                 Rebuild { draft, served: bad.number, old: Some(bad) }
             }
         };

@@ -14,6 +14,7 @@ use reader::layout;
 use crate::ldb::checkpoint::LONGEST;
 use crate::ldb::crash::{Crash, Point};
 use crate::ldb::ctl::Teller;
+use crate::ldb::feed::Feed;
 use crate::ldb::generation::{self, Generation, Setting, beside};
 use crate::ldb::{Ahead, Error, attached, dir};
 use crate::replay::Step;
@@ -52,7 +53,7 @@ pub(crate) enum Fate {
 impl Retired {
     /// One that was served until now.
     pub(crate) fn now(mut generation: Generation, follows: bool) -> Self {
-        generation.ctl = Teller::default();
+        (generation.ctl, generation.feed) = (Teller::default(), Feed::default());
         generation.checkpoint.retire();
         let (number, folder) = (generation.number, generation.folder.clone());
         let mut retired = Self::unopened(folder, number);

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use ledger::{ColumnName, ColumnType, LdbTable};
+use ledger::{Column, ColumnName, ColumnType, LdbTable};
 use reader::layout;
 use rusqlite::Connection;
 
+use crate::changes::Table;
 use crate::ldb::Error;
 use crate::ldb::authorize::OWN;
 
@@ -42,9 +44,15 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The types of columns, looked up once per table and forgotten when a table changes.
+/// What tables are like, looked up once per table and forgotten when a table changes.
 #[derive(Debug, Default)]
-pub(crate) struct Columns(HashMap<LdbTable, HashMap<ColumnName, ColumnType>>);
+pub(crate) struct Columns(HashMap<LdbTable, Known>);
+
+#[derive(Debug)]
+struct Known {
+    types: HashMap<ColumnName, ColumnType>,
+    table: Arc<Table>,
+}
 
 impl Columns {
     /// Is it a column of text? A table or column that is not there is none.
@@ -54,34 +62,48 @@ impl Columns {
         table: &LdbTable,
         column: &ColumnName,
     ) -> rusqlite::Result<bool> {
-        if !self.0.contains_key(table) {
-            let columns = load(connection, table)?;
-            self.0.insert(table.clone(), columns);
-        }
-        let known = self.0.get(table).and_then(|columns| columns.get(column));
+        let known = self.known(connection, table)?.types.get(column);
         Ok(known.is_some_and(|column_type| column_type.is_text()))
+    }
+
+    /// A table and its key. One that is not there has none.
+    pub(crate) fn table(
+        &mut self,
+        connection: &Connection,
+        table: &LdbTable,
+    ) -> rusqlite::Result<Arc<Table>> {
+        self.known(connection, table).map(|known| Arc::clone(&known.table))
     }
 
     pub(crate) fn forget(&mut self) {
         self.0.clear();
     }
+
+    fn known(&mut self, connection: &Connection, table: &LdbTable) -> rusqlite::Result<&Known> {
+        if !self.0.contains_key(table) {
+            let known = load(connection, table)?;
+            self.0.insert(table.clone(), known);
+        }
+        Ok(self.0.get(table).expect("BUG: it was just inserted"))
+    }
 }
 
-fn load(
-    connection: &Connection,
-    table: &LdbTable,
-) -> rusqlite::Result<HashMap<ColumnName, ColumnType>> {
+fn load(connection: &Connection, table: &LdbTable) -> rusqlite::Result<Known> {
     // A table name has no quote, so it can stand between two.
     let mut statement = connection.prepare(&format!("PRAGMA table_info(\"{table}\")"))?;
-    let rows = statement.query_map([], |row| Ok((row.get(1)?, row.get(2)?)))?;
-    let mut columns = HashMap::new();
+    let rows = statement.query_map([], |row| Ok((row.get(1)?, row.get(2)?, row.get(5)?)))?;
+    let (mut types, mut key) = (HashMap::new(), Vec::new());
     for row in rows {
-        let (name, declared): (String, String) = row?;
+        let (name, declared, place): (String, String, i64) = row?;
         if let (Ok(name), Some(column_type)) =
             (ColumnName::parse(&name), ColumnType::from_sqlite(&declared))
         {
-            columns.insert(name, column_type);
+            types.insert(name.clone(), column_type);
+            if let Some(place) = place.checked_sub(1).and_then(|place| usize::try_from(place).ok())
+            {
+                key.push((place, Column { name, column_type }));
+            }
         }
     }
-    Ok(columns)
+    Ok(Known { types, table: Arc::new(Table::new(table.clone(), key)) })
 }

@@ -75,10 +75,13 @@ impl Writer {
     /// Tells readers that the work is what `current` leads to now.
     pub(super) fn announce(&mut self, claim: Claim) -> Result<(), Error> {
         self.work.ctl = Teller::of(&self.ctl);
+        self.work.feed = self.feed.clone();
         self.note_switch();
         dir::sync(&self.dir)?;
         self.setting.crash.pass(Point::Linked)?;
         self.ctl.restore(self.work.number, self.work.seq(), claim)?;
+        // Followers go on if it stands where the one before did.
+        self.feed.stands(self.work.position.as_ref());
         self.setting.crash.pass(Point::Served)?;
         tracing::info!(generation = self.work.number, seq = %self.work.seq(), "another LDB file is served");
         Ok(())

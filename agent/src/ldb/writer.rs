@@ -3,14 +3,16 @@
 
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use daemon::log::Chain;
 
+use crate::changes::Recorder;
 use crate::ldb::checkpoint::LONGEST;
 use crate::ldb::ctl::Ctl;
 use crate::ldb::draft::Drafts;
+use crate::ldb::feed::Feed;
 use crate::ldb::generation::{Generation, Setting};
 use crate::ldb::lock::Lock;
 use crate::ldb::rebuild::Rebuild;
@@ -34,6 +36,8 @@ pub(crate) struct Writer {
     pub(super) rebuild: Option<Rebuild>,
     retired: Vec<Retired>,
     pub(super) ctl: Arc<Ctl>,
+    /// Who is told of changes of what is served.
+    pub(super) feed: Feed,
     pub(super) drafts: Drafts,
     pub(super) setting: Setting,
     pub(super) dir: PathBuf,
@@ -70,6 +74,7 @@ impl Writer {
             rebuild,
             retired,
             ctl,
+            feed: Feed::default(),
             drafts,
             setting,
             dir,
@@ -81,6 +86,15 @@ impl Writer {
             attached: 0,
             switches: 0,
             _lock: lock,
+        }
+    }
+
+    /// From now on, changes of what is served are told.
+    pub(crate) fn tell_changes(&mut self, recorder: Arc<Mutex<Recorder>>) {
+        self.feed = Feed::to(recorder);
+        if self.rebuild.is_none() {
+            self.work.feed = self.feed.clone();
+            self.feed.stands(self.work.position.as_ref());
         }
     }
 
@@ -177,6 +191,7 @@ impl Writer {
 
     /// What is due whether entries come or not: the WAL, older generations, a new one that is ready.
     pub(crate) fn tidy(&mut self) {
+        self.feed.tend();
         let tidied = self.work.tidy().and_then(|()| self.end_rebuild()).and_then(|()| self.look());
         if let Err(error) = tidied {
             let known = self.condition == Condition::Failing;

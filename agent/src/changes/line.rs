@@ -1,0 +1,70 @@
+//! What is told between changes, as JSON: the first line of a file or a stream, the position where no change has its
+//! sequence, and that changes were passed over.
+
+use ledger::{History, Seq};
+use serde::Serialize;
+
+/// The version of the change log's format.
+const FORMAT: u8 = 2;
+
+/// A line that is no change.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Line<'a> {
+    pub(crate) seq: Seq,
+    op: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<History>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    /// Begins a file or a stream: what follows is all that came after this sequence.
+    pub(crate) fn start(seq: Seq, history: Option<History>, file: Option<u64>) -> Self {
+        Self { format: Some(FORMAT), history, file, ..Self::plain(seq, "start") }
+    }
+
+    /// Everything up to this sequence was told.
+    pub(crate) fn position(seq: Seq) -> Self {
+        Self::plain(seq, "position")
+    }
+
+    /// What happened up to this sequence was not told, or not all of it.
+    pub(crate) fn reload(seq: Seq, reason: &'a str) -> Self {
+        Self { reason: Some(reason), ..Self::plain(seq, "reload") }
+    }
+
+    pub(crate) fn op(&self) -> &'static str {
+        self.op
+    }
+
+    fn plain(seq: Seq, op: &'static str) -> Self {
+        Self { seq, op, format: None, file: None, history: None, reason: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    #[test]
+    fn each_says_where_and_what() {
+        let seq = Seq::new(5).unwrap();
+        let check = |line: Line<'_>, want: Expect| {
+            want.assert_eq(&serde_json::to_string(&line).unwrap());
+        };
+        check(
+            Line::start(seq, Some(History::Legacy), Some(3)),
+            expect![[r#"{"seq":5,"op":"start","format":2,"file":3,"history":"legacy"}"#]],
+        );
+        check(Line::start(seq, None, None), expect![[r#"{"seq":5,"op":"start","format":2}"#]]);
+        check(Line::position(seq), expect![[r#"{"seq":5,"op":"position"}"#]]);
+        check(Line::reload(seq, "why"), expect![[r#"{"seq":5,"op":"reload","reason":"why"}"#]]);
+    }
+}

@@ -1,0 +1,69 @@
+//! How the change log's file is, for status and metrics.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ledger::Seq;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use serde::Serialize;
+
+/// How the file is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct LogReport {
+    /// Up to here everything is in it, or it says that it is not.
+    pub(crate) seq: Seq,
+    /// Failed writes since the start.
+    pub(crate) errors: u64,
+    /// Why it cannot be written just now. When it can be again, it says that changes are missing.
+    pub(crate) trouble: Option<String>,
+}
+
+/// Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Told(Option<Arc<Mutex<LogReport>>>);
+
+impl Told {
+    pub(super) fn new(has_log: bool) -> Self {
+        Self(has_log.then(Arc::default))
+    }
+
+    pub(super) fn report(&self) -> Option<LogReport> {
+        self.lock().map(|report| report.clone())
+    }
+
+    pub(super) fn wrote(&self, seq: Seq) {
+        if let Some(mut report) = self.lock() {
+            (report.seq, report.trouble) = (seq, None);
+        }
+    }
+
+    pub(super) fn failed(&self, why: String) {
+        if let Some(mut report) = self.lock() {
+            (report.errors, report.trouble) = (report.errors + 1, Some(why));
+        }
+    }
+
+    fn lock(&self) -> Option<MutexGuard<'_, LogReport>> {
+        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Collector for Told {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(LogReport { seq, errors, trouble }) = self.report() else { return Ok(()) };
+        let mut gauge = |name: &str, help: &str, value: u64| {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(value).encode(metric)
+        };
+        let help = "Last ledger sequence that the change log's file tells of";
+        gauge("ctlstore_agent_changelog_seq", help, seq.get())?;
+        let help = "1 while the change log's file cannot be written, else 0";
+        gauge("ctlstore_agent_changelog_broken", help, u64::from(trouble.is_some()))?;
+        let (name, help) = ("ctlstore_agent_changelog_errors", "Failed writes of the change log");
+        let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(errors).encode(metric)
+    }
+}
