@@ -34,6 +34,7 @@ mod schema;
 mod space;
 mod switch;
 mod unit;
+mod vacuum;
 mod weight;
 mod writer;
 
@@ -45,6 +46,7 @@ pub(crate) use freeze::Frozen;
 pub(crate) use generation::Generation;
 pub(crate) use health::{Condition, Health};
 pub(crate) use switch::Claim;
+pub(crate) use vacuum::{Pages, vacuum};
 pub(crate) use writer::Writer;
 
 #[cfg(test)]

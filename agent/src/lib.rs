@@ -18,6 +18,7 @@ pub mod run;
 pub mod snapshot;
 mod source;
 mod status;
+mod supervisor;
 
 pub use args::Config;
 pub use run::Started;

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use plan::{Action, Standing, Step};
 pub(crate) use progress::CatchUp;
-pub(crate) use requests::Requests;
+pub(crate) use requests::{RequestError, Requests};
 pub(crate) use stop::Stop;
 pub(crate) use told::Told;
 

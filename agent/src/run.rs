@@ -16,10 +16,12 @@ use tokio_util::sync::CancellationToken;
 use crate::Config;
 use crate::ldb::{Heartbeat, Writer};
 use crate::metrics::Metrics;
+use crate::presence::Cluster;
 use crate::read_api;
 use crate::replay::{Replay, Requests, Told, bar};
 use crate::source::Upstream;
 use crate::status::Status;
+use crate::supervisor::{Supervisor, Surroundings};
 
 /// The last transaction ends within this.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -46,7 +48,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let Config { ldb_dir, ctldb, ctldb_url_file, read_bind, admin_bind, poll_interval, .. } =
         config;
-    let Config { ldb, .. } = config;
+    let Config { ldb, snapshot, presence, .. } = config;
     let readiness = Readiness::new();
     let opening = readiness.handle("ldb");
     let liveness = Liveness::new();
@@ -70,7 +72,7 @@ pub async fn run(
     // A look and a write together stay far below it.
     let pulse = liveness.watch("replay", poll_interval * 2 + Duration::from_secs(120));
     let upstream = Upstream::new(ctldb, ctldb_url_file);
-    let (_requests, asked) = Requests::new(writer.drafts());
+    let (requests, asked) = Requests::new(writer.drafts());
     let told = Told::new(status.clone(), metrics);
     let replay = Replay::new(upstream, told, asked, poll_interval, pulse);
     tasks.spawn("replay", replay.run(writer, tasks.stop()));
@@ -78,6 +80,15 @@ pub async fn run(
         tasks.spawn("progress bar", bar::run(status.clone(), tasks.stop()));
     }
     tasks.spawn("heartbeat", heartbeat.run(tasks.stop()));
+    let cluster = Cluster::of(&presence).await?;
+    let own = (ldb_dir.clone(), status.clone());
+    let around = Surroundings { ldb_dir: own.0, requests, status: own.1, cluster };
+    if let Some((supervisor, election)) = Supervisor::make(&snapshot, around, &mut registry)? {
+        if let Some(election) = election {
+            tasks.spawn("snapshot election", election.run(tasks.stop()));
+        }
+        tasks.spawn("snapshots", supervisor.run(tasks.stop()));
+    }
     if let Some(listener) = read_listener {
         tasks.spawn("read api", read_api::serve(listener, ldb, status, tasks.stop()));
     }

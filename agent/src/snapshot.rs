@@ -17,7 +17,7 @@ mod upload;
 pub use collect::{Collected, collect};
 pub use download::{Download, Progress, space};
 pub use error::SnapshotError;
-pub use original::{read as read_original, write as write_original};
+pub use original::{place as original_place, read as read_original, write as write_original};
 pub use rate::Rate;
 pub use store::{Catalog, Pointer};
 pub use upload::{Frozen, Outcome, Published, Upload};

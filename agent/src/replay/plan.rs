@@ -4,6 +4,9 @@ use ledger::{ColumnName, LeaderTs, Literal, Position, Statement};
 
 use crate::replay::Stop;
 
+/// Family and table of heartbeats, the original's too.
+const HEARTBEATS: (&str, &str) = ("ctlstore", "heartbeats");
+
 /// Where the LDB stands, an open frame included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
@@ -23,6 +26,16 @@ pub(crate) struct Step {
 }
 
 impl Step {
+    /// Does it change more than the time at which somebody was last known to write?
+    pub(crate) fn is_change(&self) -> bool {
+        match &self.action {
+            Action::Run(Statement::Upsert { table, .. }) => {
+                (table.family().as_str(), table.table().as_str()) != HEARTBEATS
+            }
+            Action::Begin | Action::Commit | Action::Run(_) | Action::Skip(_) => true,
+        }
+    }
+
     /// A name or a value lies in a piece of memory of its own.
     fn bytes(&self) -> usize {
         const PIECE: usize = 32;

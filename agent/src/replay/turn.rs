@@ -13,6 +13,9 @@ use crate::replay::stop::{Poison, Stop};
 pub(crate) struct Turn {
     pub(crate) applied: u64,
     pub(crate) skipped: u64,
+    /// Entries that are no heartbeats, and the last of them. Some may be undone again.
+    pub(crate) changes: u64,
+    pub(crate) last_change: Option<Seq>,
     /// What the writer took for it, commits included.
     pub(crate) took: Duration,
     /// An error is the LDB's.
@@ -22,7 +25,8 @@ pub(crate) struct Turn {
 impl Turn {
     /// Nothing to do, and more to come.
     pub(crate) fn nothing() -> Self {
-        Self { applied: 0, skipped: 0, took: Duration::ZERO, next: Ok(Next::More) }
+        let (took, next) = (Duration::ZERO, Ok(Next::More));
+        Self { applied: 0, skipped: 0, changes: 0, last_change: None, took, next }
     }
 }
 
@@ -70,8 +74,10 @@ pub(crate) fn apply(writer: &mut Writer, plan: &Plan, ahead: Ahead) -> Turn {
         }
         Action::Begin | Action::Commit | Action::Run(_) => false,
     };
-    let skipped = plan.steps.iter().take(passed).filter(skip).count();
-    Turn { applied, skipped: count(skipped), took, next }
+    let skipped = count(plan.steps.iter().take(passed).filter(skip).count());
+    let changed = || plan.steps.iter().take(passed).filter(|step| step.is_change());
+    let last_change = changed().next_back().map(|step| step.position.seq);
+    Turn { applied, skipped, changes: count(changed().count()), last_change, took, next }
 }
 
 /// Ends a run of plans that were applied with more in hand, when no more comes.
@@ -82,7 +88,7 @@ pub(crate) fn settle(writer: &mut Writer) -> Turn {
     };
     let started = Instant::now();
     let (next, applied) = counted(writer, &[], settled);
-    Turn { applied, skipped: 0, took: started.elapsed(), next }
+    Turn { applied, took: started.elapsed(), next, ..Turn::nothing() }
 }
 
 /// Does something that may commit; how many entries were committed. What waits for the end of its transaction counts when

@@ -16,12 +16,28 @@ use sha1::{Digest as _, Sha1};
 
 use crate::snapshot::SnapshotError;
 use crate::snapshot::piece::blocking;
-use store::{Stat, Store};
+use store::{Location, S3Location, Stat, Store};
 
 /// Read at once.
 const CHUNK: usize = 1 << 20;
 /// Asked for at once.
 const RANGE: u64 = 16 << 20;
+
+/// The store and the key in it that a place means which names one object: `s3://BUCKET/KEY` or `file:///DIR/FILE`.
+#[must_use]
+pub fn place(place: &Location) -> Option<(Location, ObjectKey)> {
+    match place {
+        Location::S3(object) => {
+            let key = ObjectKey::chosen(object.prefix.trim_end_matches('/')).ok()?;
+            let bucket = S3Location { prefix: String::new(), ..(**object).clone() };
+            Some((Location::S3(Box::new(bucket)), key))
+        }
+        Location::File(path) => {
+            let key = ObjectKey::chosen(path.file_name()?.to_str()?).ok()?;
+            Some((Location::File(path.parent()?.to_owned()), key))
+        }
+    }
+}
 
 /// Writes a file at rest in the original's layout, with the compressed form in `work` for as long as it takes.
 ///

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures::future::try_join;
 use ledger::Position;
 use ledger::snapshot::{
     FORMAT, GRACE, Manifest, Method, Object, Part, PartDigest, Refused, Scope, SnapshotFile, fresh,
@@ -16,7 +17,7 @@ use ledger::snapshot::{
 use tokio::time::Instant;
 
 use crate::ldb::contents::{self, Contents};
-use crate::snapshot::piece::{Cut, blocking, compress, cut};
+use crate::snapshot::piece::{Cut, Packer, Piece, blocking, cut};
 use crate::snapshot::{Catalog, Pointer, Rate, SnapshotError};
 use store::{CatalogError, Condition, now};
 
@@ -207,27 +208,48 @@ impl Run<'_> {
             let fresh = listed.filter(|(part, _)| fresh(part, now()));
             there.extend(fresh.map(|(part, bytes)| (part.digest, bytes)));
         }
-        let mut parts = Vec::with_capacity(cut.pieces.len());
-        for piece in &cut.pieces {
-            let stored_bytes = match there.get(&piece.digest) {
-                Some(bytes) => *bytes,
-                None => {
-                    let start = Instant::now();
-                    let (path, piece) = (cut.path.clone(), *piece);
-                    let body = blocking(move || compress(&path, piece)).await?;
-                    let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
-                    let key = Object::Part(piece.digest).key(self.catalog.history);
-                    self.catalog.store.put(&key, body, Condition::Always).await?;
-                    self.parts_uploaded += 1;
-                    self.bytes_uploaded += bytes;
-                    self.rate.pace(start, bytes).await;
-                    there.insert(piece.digest, bytes);
-                    bytes
+        self.upload(cut, &mut there).await?;
+        let part = |piece: &Piece| {
+            let stored_bytes = there.get(&piece.digest).copied().unwrap_or(piece.bytes);
+            Part { digest: piece.digest, bytes: piece.bytes, stored_bytes }
+        };
+        Ok(cut.pieces.iter().map(part).collect())
+    }
+
+    /// One after the other; the next is compressed meanwhile, so that two are in memory.
+    async fn upload(
+        &mut self,
+        cut: &Cut,
+        there: &mut BTreeMap<PartDigest, u64>,
+    ) -> Result<(), SnapshotError> {
+        let mut known: BTreeSet<PartDigest> = there.keys().copied().collect();
+        let missing: Vec<Piece> =
+            cut.pieces.iter().filter(|piece| known.insert(piece.digest)).copied().collect();
+        let mut packer = Packer::new(&cut.path);
+        let mut packed = None;
+        for (index, piece) in missing.iter().enumerate() {
+            let start = Instant::now();
+            let body = match packed.take() {
+                Some(body) => body,
+                None => packer.pack(*piece).await?,
+            };
+            let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+            let key = Object::Part(piece.digest).key(self.catalog.history);
+            let put = self.catalog.store.put(&key, body, Condition::Always);
+            let next = async {
+                match missing.get(index + 1) {
+                    Some(next) => packer.pack(*next).await.map(Some),
+                    None => Ok(None),
                 }
             };
-            parts.push(Part { digest: piece.digest, bytes: piece.bytes, stored_bytes });
+            let put = async { put.await.map_err(SnapshotError::from) };
+            ((), packed) = try_join(put, next).await?;
+            self.parts_uploaded += 1;
+            self.bytes_uploaded += bytes;
+            there.insert(piece.digest, bytes);
+            self.rate.pace(start, bytes).await;
         }
-        Ok(parts)
+        Ok(())
     }
 
     /// Writes the manifest. If there is one of this position already, that one counts: it never changes.

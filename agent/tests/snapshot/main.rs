@@ -2,9 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod download;
+mod http;
 mod ldbs;
+#[path = "../agent/ledger.rs"]
+mod ledger_file;
 mod original;
 mod races;
 #[path = "../../../store/tests/store/stores.rs"]
 mod stores;
+mod supervisor;
 mod upload;
+mod uploader;

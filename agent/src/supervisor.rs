@@ -1,0 +1,350 @@
+//! Takes snapshots of the served LDB when they are due, and uploads them.
+//!
+//! Files in the order of a run: `election` (is it this process that uploads?), `due` (is it time? pure), `tally` (how much
+//! was added), `take` (a private copy of the file, frozen for a moment); then [`crate::snapshot`] uploads the copy and
+//! collects what nobody needs. `told` is what is said of it.
+//!
+//! It never writes the LDB, and replay never waits for the store. Whatever goes wrong is said and tried again.
+
+mod due;
+mod election;
+mod take;
+mod tally;
+mod told;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use daemon::backoff::Backoff;
+use daemon::log::Chain;
+use ledger::snapshot::{Manifest, ObjectKey, PIECE_BYTES, Retention};
+use ledger::{Digest, LeaderTs, Position, Seq};
+use prometheus_client::registry::Registry;
+use store::{Catalog, Pointer, Store, StoreError};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use election::{Election, Role};
+pub(crate) use told::Uploaded;
+
+use crate::args::{SnapshotArgs, TakingArgs, Uploader};
+use crate::presence::Cluster;
+use crate::replay::Requests;
+use crate::snapshot::{self, Published, Rate, SnapshotError, Upload, collect, original_place};
+use crate::status::Status;
+use crate::supervisor::due::{Newest, Own, Terms, Wait, due, may};
+use crate::supervisor::take::{Folder, TakeError};
+use crate::supervisor::tally::{Point, Tally};
+use crate::supervisor::told::{Outcome, Told};
+
+/// The first pause after a failure, at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The store is not searched for what may go more often.
+const BETWEEN_COLLECTIONS: Duration = Duration::from_secs(3600);
+
+/// The loop.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    ldb_dir: PathBuf,
+    store: Arc<dyn Store>,
+    compat: Option<(Arc<dyn Store>, ObjectKey)>,
+    terms: Terms,
+    retention: Retention,
+    upload: Upload,
+    role: Role,
+    requests: Requests,
+    status: Status,
+    told: Told,
+    tally: Tally,
+    /// The newest snapshot, and since when it is known to be it: by a clock that nobody sets.
+    newest: Option<((Seq, Digest), Instant)>,
+    collected: Option<Instant>,
+    backoff: Backoff,
+}
+
+/// What the loop needs of others.
+pub(crate) struct Surroundings {
+    pub(crate) ldb_dir: PathBuf,
+    pub(crate) requests: Requests,
+    pub(crate) status: Status,
+    /// Where elections are held.
+    pub(crate) cluster: Option<Cluster>,
+}
+
+/// No snapshot was published.
+#[derive(Debug, thiserror::Error)]
+enum SuperviseError {
+    #[error("the newest snapshot cannot be looked up")]
+    Store(#[from] StoreError),
+    #[error("the LDB was not copied")]
+    Take(#[from] TakeError),
+    #[error("the snapshot was not uploaded")]
+    Upload(#[from] SnapshotError),
+    #[error("another process was elected to upload snapshots before this one was done")]
+    Deposed,
+}
+
+/// What was asked for cannot be done here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UnableError {
+    #[error("--snapshot-compat names no object: write s3://BUCKET/KEY or file:///FILE")]
+    NoObject,
+    #[error(
+        "--snapshot-upload=elected needs Kubernetes, and neither NODE_NAME nor POD_NAMESPACE says where this is: choose --snapshot-upload=always for a process that uploads, and never for all others"
+    )]
+    NoCluster,
+}
+
+impl Supervisor {
+    /// The loop of a process that is to upload snapshots, and its candidacy if one is elected; none where there is no
+    /// store, or it is only to be read.
+    pub(crate) fn make(
+        args: &SnapshotArgs,
+        around: Surroundings,
+        registry: &mut Registry,
+    ) -> Result<Option<(Self, Option<Election>)>, UnableError> {
+        let Some(url) = &args.snapshot_url else { return Ok(None) };
+        let (role, election) = match (args.snapshot_upload, &around.cluster) {
+            (Uploader::Never, _) => return Ok(None),
+            (Uploader::Always, _) => (Role::Always, None),
+            (Uploader::Elected, None) => return Err(UnableError::NoCluster),
+            (Uploader::Elected, Some(cluster)) => {
+                let (election, role) = Election::new(cluster.clone(), args.snapshot_lease);
+                (role, Some(election))
+            }
+        };
+        let supervisor = Self::new(store::open(url), role, &args.taking, around)?;
+        supervisor.told.metrics.register(registry);
+        Ok(Some((supervisor, election)))
+    }
+
+    fn new(
+        store: Arc<dyn Store>,
+        role: Role,
+        taking: &TakingArgs,
+        around: Surroundings,
+    ) -> Result<Self, UnableError> {
+        let TakingArgs {
+            snapshot_interval: interval,
+            snapshot_min_entries: min_entries,
+            snapshot_keep: retention,
+            snapshot_rate_limit: bytes_per_second,
+            snapshot_compat,
+        } = taking.clone();
+        let compat = match &snapshot_compat {
+            None => None,
+            Some(place) => {
+                let (store, key) = original_place(place).ok_or(UnableError::NoObject)?;
+                Some((store::open(&store), key))
+            }
+        };
+        let Surroundings { ldb_dir, requests, status, cluster: _ } = around;
+        Ok(Self {
+            ldb_dir,
+            store,
+            compat,
+            terms: Terms { interval, min_entries },
+            retention,
+            upload: Upload { piece_bytes: PIECE_BYTES, rate: Rate { bytes_per_second } },
+            role,
+            requests,
+            told: Told::new(status.clone()),
+            status,
+            tally: Tally::default(),
+            newest: None,
+            collected: None,
+            backoff: Backoff::new(FIRST_PAUSE.min(interval), interval),
+        })
+    }
+
+    /// Runs until `stop`.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> std::io::Result<()> {
+        if let Err(error) = Folder::clear(&self.ldb_dir) {
+            tracing::warn!(error = %Chain(&error), "a copy that a crash left stays");
+        }
+        loop {
+            let pause = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                pause = self.turn() => pause,
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = self.role.changed() => {}
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Looks, and takes a snapshot if it is due. How long to wait.
+    async fn turn(&mut self) -> Duration {
+        let outcome = match self.look().await {
+            Ok(Ok(position)) => self.publish(position.seq).await,
+            Ok(Err((why, again))) => {
+                self.backoff.reset();
+                self.told.ended(Outcome::Waiting, Some(why.to_string()));
+                return spread(again);
+            }
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => {
+                self.backoff.reset();
+                spread(self.terms.interval)
+            }
+            Err(error) => {
+                let text = Chain(&error).to_string();
+                if self.told.ended(error.outcome(), Some(text.clone())) {
+                    tracing::warn!(error = text, "no snapshot was published, trying again later");
+                }
+                self.backoff.next().max(Duration::from_secs(1))
+            }
+        }
+    }
+
+    /// Is a snapshot due? The store is asked only if this process may upload one.
+    async fn look(&mut self) -> Result<Result<Position, (Wait, Duration)>, SuperviseError> {
+        let report = self.status.report();
+        let (leads, catches_up) = (self.role.leads(), report.catch_up.is_some());
+        let own = Own { leads, state: report.state, catches_up, position: report.position };
+        if let Some(position) = report.position {
+            let (changes, last) = (report.changes, report.last_change);
+            self.tally.note(Point { seq: position.seq, changes, last });
+        }
+        let position = match may(&own) {
+            Ok(position) => position,
+            Err(wait) => return Ok(Err(wait)),
+        };
+        let newest = self.newest(position).await?;
+        Ok(due(position.seq, newest, self.terms).map(|()| position))
+    }
+
+    async fn newest(&mut self, own: Position) -> Result<Option<Newest>, StoreError> {
+        let catalog = Catalog::new(Arc::clone(&self.store), own.history);
+        let Pointer::At(manifest, _) = catalog.pointer().await? else { return Ok(None) };
+        Ok(Some(self.seen(&manifest)))
+    }
+
+    /// The newest snapshot, as it was just read or written.
+    fn seen(&mut self, manifest: &Manifest) -> Newest {
+        let Position { seq, digest, .. } = manifest.position;
+        let known = match self.newest {
+            Some((name, since)) if name == (seq, digest) => since,
+            Some(_) | None => Instant::now(),
+        };
+        self.newest = Some(((seq, digest), known));
+        let at = system_time(manifest.taken_at);
+        self.told.newest(manifest.position, at);
+        // Whoever took it may have a clock that is ahead.
+        let age = SystemTime::now().duration_since(at).unwrap_or_default().max(known.elapsed());
+        Newest { seq, age, changes: self.tally.after(seq) }
+    }
+
+    async fn publish(&mut self, at: Seq) -> Result<(), SuperviseError> {
+        let start = Instant::now();
+        let lost = self.role.clone().lost();
+        let done = tokio::select! {
+            biased;
+            () = lost => return Err(SuperviseError::Deposed),
+            done = self.copy_and_upload() => done?,
+        };
+        let Published { outcome, parts, parts_uploaded, bytes_uploaded } = done.published;
+        self.told.uploaded(parts_uploaded, bytes_uploaded);
+        match outcome {
+            snapshot::Outcome::Superseded(why) => {
+                self.told.ended(Outcome::Superseded, Some(why.to_string()));
+                tracing::info!(seq = %at, %why, "another snapshot is as new");
+            }
+            snapshot::Outcome::Newest(manifest) => {
+                self.seen(&manifest);
+                self.told.metrics.took(start.elapsed());
+                let seconds = start.elapsed().as_secs_f64();
+                tracing::info!(
+                    seq = %manifest.position.seq,
+                    method = ?manifest.method,
+                    parts,
+                    parts_uploaded,
+                    bytes_uploaded,
+                    seconds,
+                    "snapshot published"
+                );
+                self.told.ended(Outcome::Published, done.aside);
+            }
+        }
+        Ok(())
+    }
+
+    async fn copy_and_upload(&mut self) -> Result<Done, SuperviseError> {
+        let folder = Folder::make(&self.ldb_dir)?;
+        let frozen = take::take(&self.requests, &folder, &self.told.metrics).await?;
+        let catalog = Catalog::new(Arc::clone(&self.store), frozen.position.history);
+        let published = self.upload.publish(&catalog, &frozen).await?;
+        let mut aside = Vec::new();
+        if matches!(published.outcome, snapshot::Outcome::Newest(_)) {
+            aside.extend(self.write_compat(&frozen, &folder).await);
+            aside.extend(self.collect(&catalog).await);
+        }
+        let aside = (!aside.is_empty()).then(|| aside.join("; "));
+        Ok(Done { published, aside })
+    }
+
+    /// What went wrong with the original's layout, if it is to be written.
+    async fn write_compat(&self, frozen: &snapshot::Frozen, folder: &Folder) -> Option<String> {
+        let (store, key) = self.compat.as_ref()?;
+        let written = snapshot::write_original(&**store, key, &frozen.path, folder.path()).await;
+        let text = Chain(&written.err()?).to_string();
+        tracing::warn!(error = text, "the snapshot was not written in the original's layout");
+        Some(format!("--snapshot-compat: {text}"))
+    }
+
+    /// What went wrong with removing old snapshots, if it was time for that.
+    async fn collect(&mut self, catalog: &Catalog) -> Option<String> {
+        if self.collected.is_some_and(|last| last.elapsed() < BETWEEN_COLLECTIONS) {
+            return None;
+        }
+        self.collected = Some(Instant::now());
+        match collect(catalog, self.retention).await {
+            Ok(gone) => {
+                let (manifests, parts) = (gone.manifests, gone.parts);
+                if manifests + parts > 0 {
+                    tracing::info!(manifests, parts, "removed old snapshots");
+                }
+                None
+            }
+            Err(error) => {
+                let text = Chain(&error).to_string();
+                tracing::warn!(error = text, "old snapshots were not removed");
+                Some(format!("old snapshots stay: {text}"))
+            }
+        }
+    }
+}
+
+/// A snapshot was uploaded.
+struct Done {
+    published: Published,
+    /// What went wrong beside it.
+    aside: Option<String>,
+}
+
+impl SuperviseError {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Take(TakeError::NoRoom { .. } | TakeError::Held) => Outcome::Skipped,
+            Self::Deposed => Outcome::Deposed,
+            Self::Store(_) | Self::Take(_) | Self::Upload(_) => Outcome::Failed,
+        }
+    }
+}
+
+/// Many agents must not come in step.
+fn spread(pause: Duration) -> Duration {
+    pause.mul_f64(rand::random_range(1.0..1.1))
+}
+
+fn system_time(at: LeaderTs) -> SystemTime {
+    let micros = u64::try_from(at.as_micros()).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::from_micros(micros)
+}
