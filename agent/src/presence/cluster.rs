@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use daemon::lease::{Candidate, Leadership, LeaseConfig, LeaseError, Timing, identity};
+use daemon::log::Chain;
 use kube::Client;
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use tokio::sync::watch;
@@ -14,23 +15,18 @@ use crate::args::PresenceArgs;
 /// A server that does not take a connection in this time is away.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Why there is no client of the cluster.
+/// Why there is no client of the cluster, though the flags name a node.
 #[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
-    /// The file cannot be read, or says nothing of use.
+enum ClusterError {
     #[error("the kubeconfig {} leads to no cluster", file.display())]
     Kubeconfig {
-        /// The file.
         file: PathBuf,
-        /// What is wrong with it.
         source: KubeconfigError,
     },
-    /// Not in a pod, or in one without a token.
     #[error(
         "the pod's service account is not mounted, set automountServiceAccountToken or turn presence off with --presence=false"
     )]
     ServiceAccount(#[source] InClusterError),
-    /// The client library refuses what was found.
     #[error("cannot make a client of the cluster")]
     Client(#[source] Box<kube::Error>),
 }
@@ -53,11 +49,21 @@ impl fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// The cluster of these flags; none where they name no node or no namespace. Speaks to nobody yet.
-    ///
-    /// # Errors
-    /// There is a node, and no way from it to the API server.
-    pub async fn of(args: &PresenceArgs) -> Result<Option<Self>, ClusterError> {
+    /// The cluster of these flags; none where they name no node or no namespace, or no way leads to the API server, which
+    /// is logged and is no reason not to serve. Speaks to nobody yet.
+    pub async fn of(args: &PresenceArgs) -> Option<Self> {
+        match Self::find(args).await {
+            Ok(found) => found,
+            Err(error) => {
+                if args.presence {
+                    tracing::warn!(error = %Chain(&error), "the operator will not hear of this node");
+                }
+                None
+            }
+        }
+    }
+
+    async fn find(args: &PresenceArgs) -> Result<Option<Self>, ClusterError> {
         let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
         let (Some(node), Some(namespace)) = (given(&args.node_name), given(&args.pod_namespace))
         else {
