@@ -1,43 +1,13 @@
-//! The JSON of answers. Rows as the original's encoder wrote them: columns by name, whole numbers without a fraction,
-//! bytes in base64.
+//! The JSON of `/v1/status`, and of the original's latency.
 
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use ledger::{Position, Value};
-use reader::Row;
+use ledger::Position;
 use serde::Serialize;
-use serde_json::{Map, Number};
 
+use crate::bootstrap;
 use crate::status::Report;
 use crate::supervisor::Uploaded;
-
-pub(super) fn row(row: &Row) -> serde_json::Value {
-    let mut columns: Vec<_> = row.iter().collect();
-    columns.sort_by_key(|(name, _)| *name);
-    let mut object = Map::new();
-    for (name, value) in columns {
-        object.insert(name.to_string(), json(value));
-    }
-    serde_json::Value::Object(object)
-}
-
-fn json(value: &Value) -> serde_json::Value {
-    match value {
-        Value::Null => serde_json::Value::Null,
-        Value::Integer(integer) => (*integer).into(),
-        Value::Decimal(number) => decimal(*number),
-        Value::Text(text) => text.as_str().into(),
-        Value::Bytes(bytes) => STANDARD.encode(bytes).into(),
-    }
-}
-
-fn decimal(number: f64) -> serde_json::Value {
-    // Rust writes a whole double without a fraction, as Go does below 1e21.
-    let integer = number.to_string().parse::<i64>().ok().map(Number::from);
-    integer.or_else(|| Number::from_f64(number)).map_or(serde_json::Value::Null, Into::into)
-}
 
 #[derive(Debug, Serialize)]
 pub(super) struct Latency {
@@ -73,6 +43,8 @@ pub(super) struct StatusShape {
     ldb: LdbShape,
     /// How uploading snapshots goes, where it is asked for.
     snapshot: Option<SnapshotShape>,
+    /// How the node began, or begins anew.
+    bootstrap: Option<bootstrap::told::Told>,
 }
 
 /// How uploading snapshots goes.
@@ -151,5 +123,6 @@ pub(super) fn status(report: &Report, generation: u64) -> StatusShape {
             switches: report.ldb.switches,
         },
         snapshot: report.snapshot.as_ref().map(snapshot),
+        bootstrap: report.bootstrap.clone(),
     }
 }
