@@ -1,7 +1,7 @@
 //! A bucket of S3, or of what speaks like it, as a store.
 //!
-//! The client is made when it is first needed, and anew after the store denied access: then the mounted credentials may
-//! have been changed.
+//! The client is made when it is first needed, and anew after the store denied access or showed a certificate that is not
+//! trusted: then the mounted files may have been changed.
 
 mod client;
 mod failure;
@@ -49,25 +49,34 @@ impl S3Store {
         key: &str,
         question: impl AsyncFnOnce(Request) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
-        let object = format!("s3://{}/{}{key}", self.location.bucket, self.location.prefix);
+        let S3Location { bucket, prefix, .. } = &self.location;
+        let (object, server) = (format!("s3://{bucket}/{prefix}{key}"), server(&self.location));
         let client = {
             let mut known = self.client.lock().await;
             match &*known {
                 Some(client) => client.clone(),
                 None => {
                     let made = client::make(&self.location).await;
-                    let made = made.map_err(|failure| failure.of(verb, &object))?;
+                    let made = made.map_err(|failure| failure.of(verb, &object, &server))?;
                     known.insert(made).clone()
                 }
             }
         };
-        let bucket = self.location.bucket.clone();
-        let request = Request { client, bucket, key: format!("{}{key}", self.location.prefix) };
+        let request = Request { client, bucket: bucket.clone(), key: format!("{prefix}{key}") };
         let outcome = question(request).await;
-        if outcome.as_ref().is_err_and(|failure| failure.kind() == Kind::Denied) {
+        if outcome.as_ref().is_err_and(Failure::is_of_the_client) {
             *self.client.lock().await = None;
         }
-        outcome.map_err(|failure| failure.of(verb, &object))
+        outcome.map_err(|failure| failure.of(verb, &object, &server))
+    }
+}
+
+/// Who is asked, for messages.
+fn server(location: &S3Location) -> String {
+    match (&location.endpoint, &location.region) {
+        (Some(endpoint), _) => endpoint.as_str().trim_end_matches('/').to_owned(),
+        (None, Some(region)) => format!("S3 in {region}"),
+        (None, None) => "S3".to_owned(),
     }
 }
 
@@ -109,7 +118,14 @@ impl Store for S3Store {
             let range = format!("bytes={offset}-{last}");
             let sent = client.get_object().bucket(bucket).key(key).range(range).send().await;
             match sent.map_err(Failure::of_request) {
-                Ok(answer) => body(answer.body, answer.content_length, bytes).await,
+                Ok(answer) => {
+                    let begins = format!("bytes {offset}-");
+                    if !answer.content_range().is_some_and(|range| range.starts_with(&begins)) {
+                        let text = "it sent another range than it was asked for";
+                        return Err(Failure::said(Kind::Refused, text));
+                    }
+                    body(answer.body, answer.content_length, bytes).await
+                }
                 Err(failure) if failure.is_past_the_end() => Ok(Vec::new()),
                 Err(failure) => Err(failure),
             }
@@ -132,13 +148,14 @@ impl Store for S3Store {
 
     async fn put(&self, key: &ObjectKey, body: Vec<u8>, when: Condition) -> Result<(), StoreError> {
         let write = async |Request { client, bucket, key }: Request| {
+            let time = client::time_for(body.len());
             let put = client.put_object().bucket(bucket).key(key).body(ByteStream::from(body));
-            let sent = match &when {
-                Condition::Always => put.send().await,
-                Condition::Absent => put.if_none_match("*").send().await,
-                Condition::Is(Tag(tag)) => put.if_match(tag).send().await,
+            let put = match &when {
+                Condition::Always => put,
+                Condition::Absent => put.if_none_match("*"),
+                Condition::Is(Tag(tag)) => put.if_match(tag),
             };
-            match sent.map_err(Failure::of_request) {
+            match put.customize().config_override(time).send().await.map_err(Failure::of_request) {
                 Ok(_) => Ok(()),
                 // Nothing is there that could be what was expected.
                 Err(failure) if failure.kind() == Kind::NotFound && when != Condition::Always => {

@@ -41,11 +41,24 @@ impl S3Server {
     /// # Errors
     /// When it cannot be built or does not come up; the end of its log is in the error.
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same behind TLS, with this certificate and its key (PEM files).
+    ///
+    /// # Errors
+    /// As [`S3Server::start`].
+    pub fn start_tls(certificate: &Path, key: &Path) -> Result<Self> {
+        let flag = |name: &str, file: &Path| format!("--{name}={}", file.display());
+        Self::start_with(&[flag("cert", certificate), flag("key", key)])
+    }
+
+    fn start_with(flags: &[String]) -> Result<Self> {
         let program = cache::built("versitygw.sh")?.join("versitygw");
         let mut tries = 0;
         loop {
             tries += 1;
-            match Self::start_once(&program) {
+            match Self::start_once(&program, flags) {
                 // Somebody may have taken the port in between.
                 Err(_) if tries < 3 => {}
                 done => return done,
@@ -53,7 +66,7 @@ impl S3Server {
         }
     }
 
-    fn start_once(program: &Path) -> Result<Self> {
+    fn start_once(program: &Path, flags: &[String]) -> Result<Self> {
         let (home, port) = (Home::new()?, free_port());
         let path = |name: &str| home.path().join(name).display().to_string();
         std::fs::create_dir(path("buckets")).context("make the folder of buckets")?;
@@ -63,12 +76,10 @@ impl S3Server {
             format!("--secret={SECRET_KEY}"),
             "--quiet".to_owned(),
             "--keep-alive".to_owned(),
-            "posix".to_owned(),
-            path("buckets"),
         ];
+        let args = [&args[..], flags, &["posix".to_owned(), path("buckets")]].concat();
         let log = home.path().join("versitygw.log");
-        let mut server =
-            Daemon::start(Launch { program: program.to_owned(), args: args.into(), log })?;
+        let mut server = Daemon::start(Launch { program: program.to_owned(), args, log })?;
         poll(START, || {
             server.check()?;
             Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok().then_some(()))

@@ -26,8 +26,12 @@ use crate::{Kind, S3Location};
 /// Servers other than Amazon's mostly ignore it, but it is signed.
 const ANY_REGION: &str = "us-east-1";
 const CONNECT: Duration = Duration::from_secs(5);
-/// From the request to the head of its answer.
-const ATTEMPT: Duration = Duration::from_secs(60);
+/// From the request to the head of its answer, but for the body that goes with it.
+const ATTEMPT: Duration = Duration::from_secs(10);
+/// A network that takes less in a second is too slow to upload over.
+const BYTES_PER_SECOND: usize = 256 << 10;
+/// Where the instance, or the pod's identity agent, hands out credentials: never behind a proxy.
+const LINK_LOCAL: &str = "169.254.169.254,169.254.170.2,169.254.170.23";
 /// With pauses that double from a quarter of a second, with jitter.
 const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -57,6 +61,15 @@ pub(super) async fn make(location: &S3Location) -> Result<Client, Failure> {
     }
     let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(location.path_style);
     Ok(Client::from_conf(config.build()))
+}
+
+/// How long a request with so many bytes may take.
+pub(super) fn time_for(bytes: usize) -> aws_sdk_s3::config::Builder {
+    let seconds = u64::try_from(bytes / BYTES_PER_SECOND).unwrap_or(u64::MAX);
+    let attempt = ATTEMPT.saturating_add(Duration::from_secs(seconds));
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(attempt);
+    aws_sdk_s3::config::Builder::new().timeout_config(timeouts.build())
 }
 
 fn identity(
@@ -105,7 +118,9 @@ async fn http_client(location: &S3Location) -> Result<SharedHttpClient, Failure>
     let tls = TlsContext::builder().with_trust_store(trusted).build();
     let tls = tls.map_err(|error| refused(&error))?;
     let proxy = match &location.proxy {
-        Some(proxy) => ProxyConfig::all(proxy.as_str()).map_err(|error| refused(&error))?,
+        Some(proxy) => {
+            ProxyConfig::all(proxy.as_str()).map_err(|error| refused(&error))?.no_proxy(LINK_LOCAL)
+        }
         None => ProxyConfig::from_env(),
     };
     Ok(Builder::new().build_with_connector_fn(move |settings, components| {

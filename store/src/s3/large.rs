@@ -9,19 +9,22 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
 use crate::Kind;
+use crate::s3::client::time_for;
 use crate::s3::failure::Failure;
 use crate::s3::{CHECKSUM, Request};
 
 /// As the original cuts. Ten thousand of them are 160 GB, sixteen times the largest LDB.
-const PART_BYTES: u64 = 16 << 20;
+const PART: usize = 16 << 20;
 
 pub(super) async fn put(request: Request, file: &Path, checksum: &str) -> Result<(), Failure> {
     let mut file = File::open(file).await.map_err(local)?;
     let first = next(&mut file).await?;
-    if u64::try_from(first.len()).is_ok_and(|bytes| bytes < PART_BYTES) {
+    if first.len() < PART {
         let Request { client, bucket, key } = request;
         let put = client.put_object().bucket(bucket).key(key).metadata(CHECKSUM, checksum);
-        let sent = put.body(ByteStream::from(first)).send().await;
+        let time = time_for(first.len());
+        let put = put.body(ByteStream::from(first)).customize().config_override(time);
+        let sent = put.send().await;
         return sent.map(drop).map_err(Failure::of_request);
     }
     let Request { client, bucket, key } = &request;
@@ -57,7 +60,9 @@ impl Parts<'_> {
             }
         }
         let complete = client.complete_multipart_upload().bucket(bucket).key(key);
-        let sent = complete.upload_id(self.upload).multipart_upload(done.build()).send().await;
+        let complete = complete.upload_id(self.upload).multipart_upload(done.build());
+        // The store puts them together meanwhile.
+        let sent = complete.customize().config_override(time_for(PART)).send().await;
         sent.map(drop).map_err(Failure::of_request)
     }
 
@@ -69,15 +74,17 @@ impl Parts<'_> {
     ) -> Result<CompletedPart, Failure> {
         let upload = client.upload_part().bucket(&self.request.bucket).key(&self.request.key);
         let upload = upload.upload_id(self.upload).part_number(number);
-        let sent =
-            upload.body(ByteStream::from(bytes)).send().await.map_err(Failure::of_request)?;
+        let time = time_for(bytes.len());
+        let upload = upload.body(ByteStream::from(bytes)).customize().config_override(time);
+        let sent = upload.send().await.map_err(Failure::of_request)?;
         Ok(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build())
     }
 }
 
 async fn next(file: &mut File) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    file.take(PART_BYTES).read_to_end(&mut bytes).await.map_err(local)?;
+    let part = u64::try_from(PART).unwrap_or(u64::MAX);
+    file.take(part).read_to_end(&mut bytes).await.map_err(local)?;
     Ok(bytes)
 }
 

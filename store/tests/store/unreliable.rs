@@ -9,7 +9,7 @@ use testkit::s3::{ACCESS_KEY, Fault, Proxy, SECRET_KEY};
 use crate::stores::{behind_proxy, key, open, server};
 
 /// The text of an error and its causes.
-fn chain(error: &StoreError) -> String {
+pub(crate) fn chain(error: &StoreError) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
