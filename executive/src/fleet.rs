@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use daemon::log::Chain;
 use daemon::ready::Gate;
-use ledger::snapshot::{MAX_MANIFEST_BYTES, Manifest, ManifestError, Object};
+use ledger::snapshot::ManifestError;
 use ledger::{History, Mark, Seq};
-use store::{Location, Store, StoreError};
+use store::{Catalog, Location, Pointer, Store, StoreError};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -81,7 +81,7 @@ impl Fleet {
         if let Some(pointer) = pointer
             && Instant::now() >= *next
         {
-            let read = timeout(PATIENCE, read_pointer(pointer.place.as_ref(), history)).await;
+            let read = timeout(PATIENCE, read_pointer(&pointer.place, history)).await;
             let read = read.unwrap_or(Err(Unknown::Slow));
             *next = Instant::now();
             if read.is_ok() {
@@ -203,11 +203,11 @@ fn read_file(file: &Path) -> Result<Mark, Unknown> {
 }
 
 /// None: there is no snapshot of this history yet.
-async fn read_pointer(store: &dyn Store, history: History) -> Result<Option<Mark>, Unknown> {
-    match store.get(&Object::Pointer.key(history), MAX_MANIFEST_BYTES).await {
-        Ok(found) => Ok(Some(Manifest::read(&found.bytes, history)?.position.mark())),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
+async fn read_pointer(store: &Arc<dyn Store>, history: History) -> Result<Option<Mark>, Unknown> {
+    match Catalog::new(Arc::clone(store), history).pointer().await? {
+        Pointer::At(manifest, _) => Ok(Some(manifest.position.mark())),
+        Pointer::Absent => Ok(None),
+        Pointer::Damaged(error, _) => Err(error.into()),
     }
 }
 

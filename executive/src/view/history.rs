@@ -30,6 +30,8 @@ pub(crate) struct Versions {
     family: String,
     table: String,
     key: Map<String, serde_json::Value>,
+    /// Versions of entries up to here are gone: they were pruned.
+    pruned_through: u64,
     /// The newest first.
     versions: Vec<Version>,
 }
@@ -82,10 +84,12 @@ pub(crate) async fn versions(
     let schema = &record.schema;
     let key = typed(schema, &key)?;
     let versions = app.ask(&ticket, app.db.row_history(schema, &key, limit)).await?;
+    let pruned_through = app.ask(&ticket, app.db.meta()).await?.pruned_through.get();
     Ok(Json(Versions {
         family: table.family().to_string(),
         table: table.table().to_string(),
         key: object(schema.key().iter().zip(key.values())),
+        pruned_through,
         versions: versions.into_iter().map(Version::from).collect(),
     }))
 }

@@ -28,6 +28,8 @@ pub(crate) struct Page {
     head: u64,
     /// Entries up to here were pruned.
     low_water: u64,
+    /// In words, when some of the entries that were asked for were pruned.
+    gone: Option<String>,
     /// In order; fewer than asked for when there are no more, or when they are large.
     entries: Vec<Line>,
 }
@@ -69,9 +71,13 @@ pub(crate) async fn entries(
     let records = bounded(&app, &ticket, after, limit).await?;
     // After the entries: the head is never below one of them.
     let meta = app.ask(&ticket, app.db.meta()).await?;
+    let low_water = meta.pruned_through;
+    let gone = (after < low_water)
+        .then(|| format!("entries up to {low_water} were pruned, the ledger begins after them"));
     Ok(Json(Page {
         head: meta.last_seq().get(),
-        low_water: meta.pruned_through.get(),
+        low_water: low_water.get(),
+        gone,
         entries: records.into_iter().map(Line::from).collect(),
     }))
 }

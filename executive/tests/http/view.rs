@@ -113,3 +113,32 @@ async fn an_empty_ledger_has_a_status() {
     assert_eq!(get(&server, "/v1/ledger").await["entries"], json!([]));
     server.end().await;
 }
+
+#[tokio::test]
+async fn what_was_pruned_is_said_to_be_gone() {
+    for backend in Backend::ALL {
+        let server = changed(backend).await;
+        let whole = get(&server, "/v1/ledger").await;
+        assert_eq!(whole["gone"], Value::Null);
+        assert_eq!(get(&server, "/v1/history/fam/kv_/7").await["pruned_through"], 0);
+        let ctldb = &server.db;
+        // The table, and the frame of four in which row 7 was first written.
+        let pruned = ctldb.prune(ledger::Seq::new(5).unwrap(), ctldb::Fence::Open).await.unwrap();
+        assert_eq!(pruned.entries, 5);
+        let left = get(&server, "/v1/ledger").await;
+        let gone = "entries up to 5 were pruned, the ledger begins after them";
+        assert_eq!((&left["gone"], &left["low_water"]), (&json!(gone), &json!(5)));
+        assert_eq!(left["entries"][0]["seq"], 6);
+        assert_eq!(get(&server, "/v1/ledger?after=5").await["gone"], Value::Null);
+        let history = get(&server, "/v1/history/fam/kv_/7").await;
+        assert_eq!(
+            (&history["pruned_through"], history["versions"].as_array().unwrap().len()),
+            (&json!(5), 3)
+        );
+        let other = get(&server, "/v1/history/fam/kv_/8").await;
+        assert_eq!(other["versions"].as_array().unwrap().len(), 1, "all but the clearing is gone");
+        // Whoever repeats its last batch still hears that it was written.
+        server.mutate("fam", kv(&[(9, "next")], None, None)).await.ok();
+        server.end().await;
+    }
+}
