@@ -45,6 +45,7 @@ pub(crate) use error::Error;
 pub(crate) use freeze::Frozen;
 pub(crate) use generation::Generation;
 pub(crate) use health::{Condition, Health};
+pub(crate) use space::free;
 pub(crate) use switch::Claim;
 pub(crate) use vacuum::{Pages, vacuum};
 pub(crate) use writer::Writer;

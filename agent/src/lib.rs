@@ -9,12 +9,14 @@
 pub mod args;
 pub mod bootstrap;
 mod changes;
+pub mod control;
 mod ldb;
-mod metrics;
+pub mod metrics;
 pub mod presence;
 mod read_api;
 mod replay;
 pub mod run;
+pub mod sidecar;
 pub mod snapshot;
 mod source;
 mod status;

@@ -4,10 +4,12 @@
 mod ahead;
 pub(crate) mod bar;
 mod decide;
+mod need;
 mod plan;
 mod progress;
 pub(crate) mod requests;
 mod room;
+mod serve;
 mod stop;
 mod suspicion;
 mod told;
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use daemon::admin::Pulse;
 use daemon::backoff::Backoff;
+use daemon::live::Bench;
 use daemon::log::Chain;
 use ledger::{Position, Seq};
 use rand::RngExt as _;
@@ -24,9 +27,11 @@ use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use need::{Need, Needs};
 pub(crate) use plan::{Action, Standing, Step};
 pub(crate) use progress::CatchUp;
 pub(crate) use requests::{RequestError, Requests};
+pub(crate) use serve::Beginning;
 pub(crate) use stop::Stop;
 pub(crate) use told::Told;
 
@@ -51,6 +56,8 @@ pub(crate) struct Replay {
     upstream: Upstream,
     told: Told,
     asked: Asked,
+    needs: Needs,
+    beginning: Beginning,
     /// It came while the loop was busy.
     request: Option<Request>,
     poll_interval: Duration,
@@ -58,6 +65,22 @@ pub(crate) struct Replay {
     room: Room,
     /// Up to here, nothing is fetched ahead: what was in hand had to be dropped.
     alone_until: Seq,
+}
+
+/// How the loop and other tasks reach each other.
+pub(crate) struct Links {
+    pub(crate) asked: Asked,
+    pub(crate) needs: Needs,
+    pub(crate) beginning: Beginning,
+}
+
+impl Links {
+    /// For a loop that nobody asks and nobody listens to.
+    #[cfg(test)]
+    pub(crate) fn none(writer: &Writer) -> Self {
+        let (asked, needs) = (Requests::new(writer.drafts()).1, Needs::new().0);
+        Self { asked, needs, beginning: Beginning::Free }
+    }
 }
 
 /// A blocking piece of work panicked.
@@ -69,12 +92,24 @@ impl Replay {
     pub(crate) fn new(
         upstream: Upstream,
         told: Told,
-        asked: Asked,
+        links: Links,
         poll_interval: Duration,
         pulse: Pulse,
     ) -> Self {
         let (room, alone_until, request) = (Room::new(), Seq::ZERO, None);
-        Self { upstream, told, asked, request, poll_interval, pulse, room, alone_until }
+        let Links { asked, needs, beginning } = links;
+        Self {
+            upstream,
+            told,
+            asked,
+            needs,
+            beginning,
+            request,
+            poll_interval,
+            pulse,
+            room,
+            alone_until,
+        }
     }
 
     /// Runs until `stop`.
@@ -86,9 +121,13 @@ impl Replay {
         let mut waits = Waits::new(self.poll_interval);
         self.told.position(&writer);
         loop {
-            self.pulse.beat();
-            while let Some(request) = self.request.take().or_else(|| self.asked.now()) {
-                writer = self.serve(writer, request).await?;
+            self.pulse.blocked(self.told.reason());
+            writer = self.serve_all(writer, &stop).await?;
+            if self.waits_to_begin(&writer) {
+                if !self.rest(LONGEST_PAUSE, &stop).await {
+                    break;
+                }
+                continue;
             }
             let from = writer.standing().position;
             let taken = self.room.for_look(LIMIT.bytes).await;
@@ -107,40 +146,27 @@ impl Replay {
                 Some(plan) if self.may_look_ahead(from, &plan) => {
                     self.catch_up(writer, Batch { plan, taken }, &stop).await?
                 }
-                plan => blocking(writer, plan).await?,
+                plan => blocking(self.pulse.bench(), writer, plan).await?,
             };
             self.told.applied(&writer, &turn);
             let pause = self.after(&writer, looked, turn, &mut waits);
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                request = self.asked.next() => self.request = Some(request),
-                () = sleep(pause) => {}
+            if !self.rest(pause, &stop).await {
+                break;
             }
         }
         // Closing the file may write.
         Ok(spawn_blocking(move || drop(writer)).await?)
     }
 
-    /// Does what another task asks for. It need not be there any more for the answer.
-    async fn serve(&mut self, mut writer: Writer, request: Request) -> Result<Writer, JoinError> {
-        let serve = move || {
-            match request {
-                Request::Freeze { budget, answer } => {
-                    drop(answer.send(writer.freeze(budget).map_err(Into::into)));
-                }
-                Request::Publish { draft, claim, answer } => {
-                    drop(answer.send(writer.publish(draft, claim).map_err(Into::into)));
-                }
-                Request::Rebuild { answer } => {
-                    drop(answer.send(writer.begin_rebuild().map_err(Into::into)));
-                }
-            }
-            writer
-        };
-        let writer = spawn_blocking(serve).await?;
-        self.told.position(&writer);
-        Ok(writer)
+    /// Until something is asked for, at most so long. False: the loop is to end.
+    async fn rest(&mut self, pause: Duration, stop: &CancellationToken) -> bool {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return false,
+            request = self.asked.next() => self.request = Some(request),
+            () = sleep(pause) => {}
+        }
+        true
     }
 
     fn may_look_ahead(&self, from: Option<Position>, plan: &Plan) -> bool {
@@ -161,6 +187,9 @@ impl Replay {
                 if self.told.status.enter(State::LdbTrouble, Some(message)) {
                     tracing::error!(error = %Chain(&error), "cannot write the LDB, reads go on");
                 }
+                if writer.is_bad() && writer.position.is_none() {
+                    self.needs.set(Need::Damaged);
+                }
                 match error {
                     // It is known when the file may be replaced.
                     Error::Held { wait, .. } => waits.failure().min(wait),
@@ -170,6 +199,7 @@ impl Replay {
             Ok(_) if !looked => waits.failure(),
             Ok(Next::More) => {
                 waits.well();
+                self.needs.set(Need::Nothing);
                 self.told.well(writer);
                 Duration::ZERO
             }
@@ -181,19 +211,24 @@ impl Replay {
             }
             Ok(Next::Idle) => {
                 waits.well();
+                self.needs.set(Need::Nothing);
                 self.told.following();
+                self.told.nothing_new();
+                self.told.caught_up(writer);
                 waits.poll()
             }
-            Ok(Next::Stop(stop)) => self.stopped(&stop, waits),
+            Ok(Next::Stop(stop)) => self.stopped(writer, &stop, waits),
         }
     }
 
-    fn stopped(&self, stop: &Stop, waits: &mut Waits) -> Duration {
+    fn stopped(&self, writer: &Writer, stop: &Stop, waits: &mut Waits) -> Duration {
         if let Stop::Hole { from, .. } = stop
             && !waits.suspicion.confirm(*from, Instant::now())
         {
             return waits.poll().min(Duration::from_secs(1));
         }
+        self.needs.set(Need::from(stop));
+        self.told.serves(writer);
         if self.told.status.enter(State::from(stop), Some(stop.to_string())) {
             tracing::error!(reason = %stop, "replay stands still, reads go on");
         }
@@ -245,12 +280,17 @@ async fn planned(standing: Standing, fetched: Fetched) -> Result<Plan, JoinError
     spawn_blocking(move || decide(standing, &fetched)).await
 }
 
-async fn blocking(mut writer: Writer, plan: Option<Plan>) -> Result<(Writer, Turn), JoinError> {
-    spawn_blocking(move || {
+async fn blocking(
+    bench: Bench,
+    mut writer: Writer,
+    plan: Option<Plan>,
+) -> Result<(Writer, Turn), JoinError> {
+    let apply = move || {
+        let _work = bench.work("applying entries");
         let turn = turn(&mut writer, plan.as_ref());
         (writer, turn)
-    })
-    .await
+    };
+    spawn_blocking(apply).await
 }
 
 #[cfg(test)]

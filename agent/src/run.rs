@@ -1,24 +1,34 @@
-//! Puts the agent together: open the LDB, listen, start the tasks. The whole process on one screen.
+//! Puts the agent together: open the LDB, listen, start the tasks. The whole process on one screen; a group of tasks that
+//! belong together is a function below it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use daemon::admin::{Admin, Liveness};
 use daemon::net::bind;
-use daemon::ready::Readiness;
+use daemon::ready::{Lag, Readiness};
 use daemon::tasks::Tasks;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
+use crate::args::{LdbLimits, PresenceArgs, SnapshotArgs};
+use crate::bootstrap::ready::Serving;
+use crate::bootstrap::share::{Jitter, Share};
+use crate::bootstrap::told::Teller;
+use crate::bootstrap::{Bootstrap, Snapshots, Wanted};
+use crate::changes::Changes;
+use crate::control::{self, Control};
 use crate::ldb::{Heartbeat, Writer};
 use crate::metrics::Metrics;
-use crate::presence::Cluster;
-use crate::read_api;
-use crate::replay::{Replay, Requests, Told, bar};
+use crate::presence::{Cluster, Presence};
+use crate::read_api::{Feed, Node, Places, ReadMetrics, ReadServer, Source};
+use crate::replay::{Beginning, Links, Needs, Replay, Requests, Told, bar};
 use crate::source::Upstream;
 use crate::status::Status;
 use crate::supervisor::{Supervisor, Surroundings};
@@ -37,7 +47,8 @@ pub struct Started {
     pub ldb_dir: PathBuf,
 }
 
-/// Runs the agent until `stop` is cancelled. It is ready as soon as its LDB can be read, whether ctldb is there or not.
+/// Runs the agent until `stop` is cancelled. It is ready as soon as it serves: at once with an LDB that it had, whether
+/// ctldb is there or not.
 ///
 /// # Errors
 /// The LDB cannot be opened, an address cannot be listened on, or a task fails.
@@ -46,53 +57,24 @@ pub async fn run(
     stop: CancellationToken,
     started: impl FnOnce(Started) + Send,
 ) -> anyhow::Result<()> {
-    let Config { ldb_dir, ctldb, ctldb_url_file, read_bind, admin_bind, poll_interval, .. } =
-        config;
-    let Config { ldb, snapshot, presence, .. } = config;
-    let readiness = Readiness::new();
-    let opening = readiness.handle("ldb");
-    let liveness = Liveness::new();
-    let (metrics, status, mut registry) = (Metrics::default(), Status::new(), Registry::default());
-    metrics.register(&mut registry, status.clone());
+    let mut agent = Agent::new(stop, &config);
+    let opening = agent.readiness.handle("start");
+    let (writer, heartbeat, ldb) = open(&config, &agent.changes).await?;
+    let reads = agent.serve_reads(ldb, &config).await?;
+    let read_addr = reads.addr();
+    let (admin_addr, admin) = listen(config.admin_bind).await?;
+    let cluster = Cluster::of(&config.presence).await;
 
-    let dir = ldb_dir.clone();
-    let open = move || -> anyhow::Result<_> {
-        let writer = Writer::open(&dir, ldb)?;
-        // After the writer, whose shared memory the readers of this process then share.
-        Ok((writer, Heartbeat::open(&dir)?, reader::Ldb::open(&dir)?))
-    };
-    let opened = tokio::task::spawn_blocking(open).await?;
-    let (writer, heartbeat, ldb) = opened.context("open the LDB")?;
-    let read_listener = listen(read_bind).await?;
-    let admin_listener = listen(admin_bind).await?;
-    let read_addr = read_listener.as_ref().map(TcpListener::local_addr).transpose()?;
-    let admin_addr = admin_listener.as_ref().map(TcpListener::local_addr).transpose()?;
-
-    let mut tasks = Tasks::new(stop);
-    // A look and a write together stay far below it.
-    let pulse = liveness.watch("replay", poll_interval * 2 + Duration::from_secs(120));
-    let upstream = Upstream::new(ctldb, ctldb_url_file);
-    let (requests, asked) = Requests::new(writer.drafts());
-    let told = Told::new(status.clone(), metrics);
-    let replay = Replay::new(upstream, told, asked, poll_interval, pulse);
-    tasks.spawn("replay", replay.run(writer, tasks.stop()));
+    agent.tasks.spawn("heartbeat", heartbeat.run(agent.tasks.stop()));
+    let presence = agent.be_present(&config.presence, cluster.clone());
+    let requests = agent.follow(writer, &config, presence.as_ref())?;
+    agent.upload(&config.snapshot, requests, cluster)?;
+    agent.tasks.spawn("read api", reads.run(agent.tasks.stop()));
     if bar::is_seen() {
-        tasks.spawn("progress bar", bar::run(status.clone(), tasks.stop()));
+        agent.tasks.spawn("progress bar", bar::run(agent.status.clone(), agent.tasks.stop()));
     }
-    tasks.spawn("heartbeat", heartbeat.run(tasks.stop()));
-    let cluster = Cluster::of(&presence).await?;
-    let own = (ldb_dir.clone(), status.clone());
-    let around = Surroundings { ldb_dir: own.0, requests, status: own.1, cluster };
-    if let Some((supervisor, election)) = Supervisor::make(&snapshot, around, &mut registry)? {
-        if let Some(election) = election {
-            tasks.spawn("snapshot election", election.run(tasks.stop()));
-        }
-        tasks.spawn("snapshots", supervisor.run(tasks.stop()));
-    }
-    if let Some(listener) = read_listener {
-        tasks.spawn("read api", read_api::serve(listener, ldb, status, tasks.stop()));
-    }
-    if let Some(listener) = admin_listener {
+    let Agent { dir: ldb_dir, readiness, liveness, registry, mut tasks, .. } = agent;
+    if let Some(listener) = admin {
         let admin = Admin { readiness, liveness, registry };
         tasks.spawn("admin", daemon::admin::serve(listener, admin, tasks.stop()));
     }
@@ -101,9 +83,139 @@ pub async fn run(
     tasks.run(DRAIN).await
 }
 
-async fn listen(addr: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
-    match addr {
-        Some(addr) => Ok(Some(bind(addr).await?)),
-        None => Ok(None),
+/// What all tasks share.
+struct Agent {
+    dir: PathBuf,
+    status: Status,
+    readiness: Readiness,
+    liveness: Liveness,
+    registry: Registry,
+    tasks: Tasks,
+    /// What replay tells of, for those who follow.
+    changes: Changes,
+}
+
+impl Agent {
+    fn new(stop: CancellationToken, config: &Config) -> Self {
+        let dir = config.ldb_dir.clone();
+        let (status, readiness) = (Status::new(), Readiness::new());
+        let aging = status.clone();
+        readiness.set_lag(move || aging.report().lag().map_or(Lag::Unknown, Lag::Of));
+        let changes = Changes::new(&config.changes);
+        let (liveness, tasks) = (Liveness::new(), Tasks::new(stop));
+        let mut registry = Registry::default();
+        changes.register(&mut registry);
+        Self { dir, status, readiness, liveness, registry, tasks, changes }
     }
+
+    /// Replay, which has the LDB's writer, and the bootstrap, which gives it another file when it needs one.
+    fn follow(
+        &mut self,
+        writer: Writer,
+        config: &Config,
+        presence: Option<&Presence>,
+    ) -> anyhow::Result<Requests> {
+        let metrics = Metrics::default();
+        metrics.register(&mut self.registry, self.status.clone());
+        let serving = Serving::new(&self.readiness, writer.serves());
+        let (requests, asked) = Requests::new(writer.drafts());
+        let (needs, needed) = Needs::new();
+        let (demand, demands) = mpsc::channel(1);
+
+        let snapshots = Snapshots::new(config, &self.dir);
+        let beginning = if snapshots.are_none() { Beginning::Free } else { Beginning::OnLeave };
+        let teller = Teller::new(self.status.clone(), serving.clone());
+        let wanted = Wanted { needs: needed, demands };
+        let share = share(config, presence);
+        let bootstrap = Bootstrap::new(requests.clone(), wanted, snapshots, share, teller);
+        self.tasks.spawn("bootstrap", bootstrap.run(self.tasks.stop()));
+        let control = Control { demand, status: self.status.clone() };
+        let socket = control::listen(&self.dir);
+        self.tasks.spawn("control", control.serve(socket, self.tasks.stop()));
+
+        // A look and a write together stay far below it.
+        let pulse =
+            self.liveness.watch("replay", config.poll_interval * 2 + Duration::from_secs(120));
+        let upstream = Upstream::new(config.ctldb.clone(), config.ctldb_url_file.clone());
+        let told = Told::new(self.status.clone(), metrics, serving);
+        let links = Links { asked, needs, beginning };
+        let replay = Replay::new(upstream, told, links, config.poll_interval, pulse);
+        self.tasks.spawn("replay", replay.run(writer, self.tasks.stop()));
+        Ok(requests)
+    }
+
+    /// The read API, on a port and on a socket.
+    async fn serve_reads(
+        &mut self,
+        ldb: reader::Ldb,
+        config: &Config,
+    ) -> anyhow::Result<ReadServer> {
+        let metrics = ReadMetrics::default();
+        metrics.register(&mut self.registry);
+        let (node, feed) = (Node::Agent(self.status.clone()), Feed::Hub(self.changes.hub()));
+        let source = Source { ldb, node, feed, metrics, stop: self.tasks.stop() };
+        let socket = config.read.read_socket.then(|| self.dir.join(reader::layout::SOCKET));
+        let places = Places { tcp: config.read_bind, socket };
+        Ok(ReadServer::open(places, &config.read.serve, source).await?)
+    }
+
+    /// What Kubernetes is told of the node, where there is one.
+    fn be_present(&mut self, args: &PresenceArgs, cluster: Option<Cluster>) -> Option<Presence> {
+        let told = (self.status.clone(), self.dir.clone());
+        let cluster = cluster.filter(|_| args.presence)?;
+        let presence = Presence::of(cluster, args.presence_interval, told);
+        self.tasks.spawn("presence", presence.clone().run(self.tasks.stop()));
+        Some(presence)
+    }
+
+    /// Snapshots, if this process takes them.
+    fn upload(
+        &mut self,
+        args: &SnapshotArgs,
+        requests: Requests,
+        cluster: Option<Cluster>,
+    ) -> anyhow::Result<()> {
+        let (ldb_dir, status) = (self.dir.clone(), self.status.clone());
+        let around = Surroundings { ldb_dir, requests, status, cluster };
+        let made = Supervisor::make(args, around, &mut self.registry)?;
+        if let Some((supervisor, election)) = made {
+            if let Some(election) = election {
+                self.tasks.spawn("snapshot election", election.run(self.tasks.stop()));
+            }
+            self.tasks.spawn("snapshots", supervisor.run(self.tasks.stop()));
+        }
+        Ok(())
+    }
+}
+
+/// Who says when this node may load another LDB while others want that, too.
+fn share(config: &Config, presence: Option<&Presence>) -> Arc<dyn Share> {
+    let percent = config.bootstrap.rebuild_share;
+    let alone = Jitter::new(percent);
+    match presence {
+        Some(presence) => Arc::new(presence.share(percent, alone)),
+        None => Arc::new(alone),
+    }
+}
+
+async fn open(
+    config: &Config,
+    changes: &Changes,
+) -> anyhow::Result<(Writer, Heartbeat, reader::Ldb)> {
+    let (dir, limits, recorder) = (config.ldb_dir.clone(), config.ldb.clone(), changes.recorder());
+    let open = move || -> Result<_, anyhow::Error> {
+        let mut writer = Writer::open(&dir, limits)?;
+        writer.tell_changes(recorder);
+        // After the writer, whose shared memory the readers of this process then share.
+        Ok((writer, Heartbeat::open(&dir)?, reader::Ldb::open(&dir)?))
+    };
+    tokio::task::spawn_blocking(open).await?.context("open the LDB")
+}
+
+async fn listen(
+    addr: Option<SocketAddr>,
+) -> anyhow::Result<(Option<SocketAddr>, Option<TcpListener>)> {
+    let Some(addr) = addr else { return Ok((None, None)) };
+    let listener = bind(addr).await?;
+    Ok((Some(listener.local_addr()?), Some(listener)))
 }

@@ -8,6 +8,8 @@ mod mysql;
 mod sqlite;
 mod upstream;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use ledger::{Chain, Digest, Entry, History, Position, Seq};
 
@@ -25,6 +27,17 @@ pub(crate) trait Source: Send {
     /// the position is its end.
     async fn fetch(&mut self, from: Option<Position>, limit: Limit)
     -> Result<Fetched, SourceError>;
+
+    /// Looks at single entries: a look without entries, and the digests of those of them that are there.
+    async fn survey(&mut self, seqs: &[Seq]) -> Result<Survey, SourceError>;
+}
+
+/// One consistent look at single entries of a ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Survey {
+    /// Without entries.
+    pub(crate) ledger: Fetched,
+    pub(crate) digests: BTreeMap<Seq, Digest>,
 }
 
 /// How much to fetch at once.

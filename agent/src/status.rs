@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ledger::{Chain, History, LeaderTs, Position, Seq};
 
+use crate::bootstrap;
 use crate::ldb::Health;
 use crate::replay::{CatchUp, Stop};
 use crate::supervisor::Uploaded;
@@ -14,6 +15,8 @@ use crate::supervisor::Uploaded;
 pub(crate) enum State {
     /// ctldb was not asked yet.
     Starting,
+    /// There is no LDB yet, and something better than the ledger's beginning to begin with.
+    Bootstrapping,
     /// All is well.
     Following,
     /// ctldb cannot be asked.
@@ -30,8 +33,9 @@ pub(crate) enum State {
 }
 
 impl State {
-    pub(crate) const ALL: [State; 11] = [
+    pub(crate) const ALL: [State; 12] = [
         State::Starting,
+        State::Bootstrapping,
         State::Following,
         State::Away,
         State::Behind,
@@ -47,6 +51,7 @@ impl State {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             State::Starting => "starting",
+            State::Bootstrapping => "bootstrapping",
             State::Following => "following",
             State::Away => "ctldb_away",
             State::Behind => "ctldb_behind",
@@ -100,6 +105,8 @@ pub(crate) struct Report {
     pub(crate) last_change: Option<Seq>,
     /// Where snapshots are uploaded.
     pub(crate) snapshot: Option<Uploaded>,
+    /// How the node began, or begins anew.
+    pub(crate) bootstrap: Option<bootstrap::told::Told>,
 }
 
 /// A ledger as it was seen.
@@ -181,6 +188,7 @@ impl Status {
             changes: 0,
             last_change: None,
             snapshot: None,
+            bootstrap: None,
         })))
     }
 

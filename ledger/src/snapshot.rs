@@ -22,7 +22,7 @@ mod retain;
 mod table;
 
 pub use content::{Cell, Content};
-pub use key::{KeyError, Object, ObjectKey, root};
+pub use key::{KeyError, Object, ObjectKey, ROOT, history_of_pointer, root};
 pub use manifest::{
     FORMAT, MAX_MANIFEST_BYTES, Manifest, ManifestError, Method, Scope, Signature, SnapshotFile,
 };

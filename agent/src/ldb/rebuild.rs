@@ -1,13 +1,15 @@
 //! Builds the LDB anew from the ledger when the file is bad. Readers keep the bad one, of which most is good, until the
 //! new one has come as far; then it takes its place like any other.
 
+use reader::layout;
+
 use crate::ldb::checkpoint::LONGEST;
 use crate::ldb::ctl::Teller;
 use crate::ldb::draft::{Draft, Drafts};
 use crate::ldb::feed::Feed;
-use crate::ldb::generation::{Generation, Setting};
+use crate::ldb::generation::{self, Generation, Setting};
 use crate::ldb::switch::{Claim, lead};
-use crate::ldb::{Condition, Error, Writer, space};
+use crate::ldb::{Error, Writer, dir, space};
 
 /// What is remembered while the work goes into a draft.
 #[derive(Debug)]
@@ -34,25 +36,52 @@ impl Writer {
     pub(crate) fn begin_rebuild(&mut self) -> Result<(), Error> {
         space::need(&self.dir, self.reserve())?;
         let (draft, work) = Rebuild::draft(&self.drafts, &self.setting)?;
-        let mut bad = std::mem::replace(&mut self.work, work);
+        self.build_on(draft, work);
+        Ok(())
+    }
+
+    /// Builds the LDB anew from a filled draft. It is served at once if it has come as far as what is served, or if that
+    /// cannot be read at all; else as soon as the ledger brought it there: no reader sees the sequence fall.
+    pub(crate) fn rebuild_from(&mut self, draft: Draft) -> Result<(), Error> {
+        let next = self.take_in(&draft)?;
+        if next.seq() >= self.ctl.seq()? {
+            let claim = if self.is_bad() { Claim::Instead } else { Claim::AtLeast };
+            return self.put_in_place(next, draft, claim);
+        }
+        if self.is_unreadable() {
+            return self.put_in_place(next, draft, Claim::Instead);
+        }
+        self.build_on(draft, next);
+        Ok(())
+    }
+
+    fn is_unreadable(&self) -> bool {
+        let served = self.rebuild.as_ref().map_or(self.work.number, |rebuild| rebuild.served);
+        let file = dir::folder(&self.dir, served).join(layout::LDB);
+        let books =
+            generation::handle(&file).ok().and_then(|own| reader::meta::position(&own).ok());
+        books.is_none()
+    }
+
+    fn build_on(&mut self, draft: Draft, work: Generation) {
+        let mut before = std::mem::replace(&mut self.work, work);
         let rebuild = match self.rebuild.take() {
-            // What was built is bad, too; its folder goes with its draft.
+            // What was built is not needed any more; its folder goes with its draft.
             Some(Rebuild { draft: _, served, old }) => {
-                bad.discard();
+                before.discard();
                 Rebuild { draft, served, old }
             }
             None => {
-                (bad.ctl, bad.feed) = (Teller::default(), Feed::default());
-                Rebuild { draft, served: bad.number, old: Some(bad) }
+                (before.ctl, before.feed) = (Teller::default(), Feed::default());
+                Rebuild { draft, served: before.number, old: Some(before) }
             }
         };
-        tracing::error!(
+        tracing::warn!(
             generation = rebuild.served,
             "the LDB is built anew, reads of the old one go on"
         );
         self.rebuild = Some(rebuild);
-        (self.damaged, self.condition) = (false, Condition::Sound);
-        Ok(())
+        self.forget_failures();
     }
 
     /// Serves what was built if it has come as far as what is served.

@@ -26,6 +26,11 @@ pub(crate) fn reserve(dir: &Path, wanted: u64) -> Result<(), Error> {
     Ok(())
 }
 
+/// What is free, if the disk tells.
+pub(crate) fn free(dir: &Path) -> Option<u64> {
+    free_and_total(dir).ok().map(|(free, _)| free)
+}
+
 fn free_and_total(dir: &Path) -> Result<(u64, u64), Error> {
     let stat = statvfs(dir).map_err(|errno| Error::file("ask about", dir)(errno.into()))?;
     let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());

@@ -31,8 +31,17 @@ impl Writer {
             next.discard();
             return Err(Error::Older { new, served });
         }
+        self.put_in_place(next, draft, claim)
+    }
+
+    /// Serves a draft that was taken in.
+    pub(super) fn put_in_place(
+        &mut self,
+        next: Generation,
+        mut draft: Draft,
+        claim: Claim,
+    ) -> Result<(), Error> {
         self.setting.crash.pass(Point::Checked)?;
-        let mut draft = draft;
         lead(&self.dir, &mut draft)?;
         let before = std::mem::replace(&mut self.work, next);
         let told = self.announce(claim);
@@ -44,6 +53,7 @@ impl Writer {
             }
             None => self.retire(before, claim == Claim::AtLeast),
         };
+        self.forget_failures();
         told.and(retired)
     }
 
@@ -63,7 +73,7 @@ impl Writer {
     }
 
     /// A file that is whole and on the disk.
-    fn take_in(&self, draft: &Draft) -> Result<Generation, Error> {
+    pub(super) fn take_in(&self, draft: &Draft) -> Result<Generation, Error> {
         let file = draft.file();
         seal(&file).map_err(Error::file("sync", &file))?;
         let next = Generation::open(draft.folder.clone(), draft.number, &self.setting)?;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use daemon::log::Chain;
+use ledger::Seq;
 
 use crate::changes::Recorder;
 use crate::ldb::checkpoint::LONGEST;
@@ -232,6 +233,21 @@ impl Writer {
         let folder = dir::folder(&self.dir, number);
         self.retired.push(Retired::unopened(folder, number));
         Ok(())
+    }
+
+    /// They were those of a file that is not applied to any more.
+    pub(super) fn forget_failures(&mut self) {
+        (self.damaged, self.failures, self.condition) = (false, 0, Condition::Sound);
+    }
+
+    /// Is what is served bad, or is another file built to take its place?
+    pub(crate) fn is_bad(&self) -> bool {
+        self.damaged || self.rebuild.is_some()
+    }
+
+    /// Has this node anything to serve?
+    pub(crate) fn serves(&self) -> bool {
+        self.ctl.seq().is_ok_and(|seq| seq > Seq::ZERO)
     }
 
     pub(super) fn note_switch(&mut self) {

@@ -49,7 +49,9 @@ impl Replay {
         let dropped = CancellationToken::new();
         let standing = writer.standing();
         let (told, drop_rest) = (self.told.clone(), dropped.clone());
+        let bench = self.pulse.bench();
         let apply = move || {
+            let _work = bench.work("applying entries");
             let turn = apply(&mut writer, receive, &drop_rest, &told);
             (writer, turn)
         };

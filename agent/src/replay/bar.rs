@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::bootstrap::{self, told::Phase};
 use crate::replay::CatchUp;
 use crate::status::{Report, Status};
 
@@ -49,12 +50,35 @@ fn draw(text: &str) -> std::io::Result<()> {
 }
 
 fn line(report: &Report) -> Option<String> {
+    match &report.bootstrap {
+        Some(told) if told.phase == Phase::Downloading => Some(loading(told)),
+        Some(_) | None => catching_up(report),
+    }
+}
+
+fn loading(told: &bootstrap::told::Told) -> String {
+    let (done, all) = (told.bytes, told.of.max(1));
+    let (bar, percent) = (bar(done, all), percent(done, all));
+    let rate = told.bytes_per_second >> 20;
+    let left = told.seconds_left.map(Duration::from_secs);
+    let left = left.map_or_else(String::new, |left| format!(", {} left", words(left)));
+    format!("loading a snapshot [{bar}] {percent:>3} %, {rate} MiB/s{left}")
+}
+
+fn bar(done: u64, all: u64) -> String {
+    let full = done.saturating_mul(WIDTH) / all;
+    (0..WIDTH).map(|place| if place < full { '#' } else { '.' }).collect()
+}
+
+fn percent(done: u64, all: u64) -> u64 {
+    done.saturating_mul(100) / all
+}
+
+fn catching_up(report: &Report) -> Option<String> {
     let CatchUp { missing, per_second, left } = report.catch_up?;
     let done = report.position.map_or(0, |position| position.seq.get());
     let all = done.saturating_add(missing).max(1);
-    let full = done.saturating_mul(WIDTH) / all;
-    let bar: String = (0..WIDTH).map(|place| if place < full { '#' } else { '.' }).collect();
-    let percent = done.saturating_mul(100) / all;
+    let (bar, percent) = (bar(done, all), percent(done, all));
     let left = left.map_or_else(String::new, |left| format!(", {} left", words(left)));
     Some(format!("catching up [{bar}] {percent:>3} %, {per_second:.0} entries/s{left}"))
 }

@@ -1,12 +1,15 @@
-//! What other tasks ask of those things that the loop alone has: the LDB's writer. They are served between two turns; a loop that
-//! rests is woken, and one that catches up pauses.
+//! What other tasks ask of those things that the loop alone has: the LDB's writer and the connection to ctldb. They are
+//! served between two turns; a loop that rests is woken, and one that catches up pauses.
 
 use std::future::pending;
 use std::time::Duration;
 
+use ledger::Seq;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::bootstrap::decide::Own;
 use crate::ldb::{Claim, Draft, Drafts, Error, Frozen};
+use crate::source::{SourceError, Survey};
 
 /// More wait until there is room.
 const QUEUE: usize = 8;
@@ -14,9 +17,26 @@ const QUEUE: usize = 8;
 /// What is asked.
 #[derive(Debug)]
 pub(crate) enum Request {
+    Look { seqs: Vec<Seq>, answer: Answer<Looked> },
+    Begin { answer: Answer<()> },
+    Write(Write),
+}
+
+/// What is asked of the writer.
+#[derive(Debug)]
+pub(crate) enum Write {
     Freeze { budget: Duration, answer: Answer<Option<Frozen>> },
     Publish { draft: Draft, claim: Claim, answer: Answer<()> },
-    Rebuild { answer: Answer<()> },
+    Rebuild { draft: Option<Draft>, answer: Answer<()> },
+}
+
+/// What a look shows.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    /// The LDB.
+    pub(crate) own: Own,
+    /// The ledger.
+    pub(crate) ledger: Result<Survey, SourceError>,
 }
 
 /// Where the answer goes. Nobody may be there any more.
@@ -51,17 +71,28 @@ impl Requests {
     /// Freezes the served file, if open views of readers end within the budget, for which nothing is applied. None: they
     /// did not, or the file is just being replaced; try later. The WAL grows while the answer lives.
     pub(crate) async fn freeze(&self, budget: Duration) -> Result<Option<Frozen>, RequestError> {
-        self.ask(|answer| Request::Freeze { budget, answer }).await
+        self.ask(|answer| Request::Write(Write::Freeze { budget, answer })).await
     }
 
     /// Serves a filled draft in place of what is served. After an error all is as it was, and the draft is gone.
     pub(crate) async fn publish(&self, draft: Draft, claim: Claim) -> Result<(), RequestError> {
-        self.ask(|answer| Request::Publish { draft, claim, answer }).await
+        self.ask(|answer| Request::Write(Write::Publish { draft, claim, answer })).await
     }
 
-    /// Builds the LDB anew from the ledger's beginning; what is served stays until that has come as far.
-    pub(crate) async fn rebuild(&self) -> Result<(), RequestError> {
-        self.ask(|answer| Request::Rebuild { answer }).await
+    /// Builds the LDB anew, from a filled draft or from the ledger's beginning; what is served stays until the new one has
+    /// come as far.
+    pub(crate) async fn rebuild(&self, draft: Option<Draft>) -> Result<(), RequestError> {
+        self.ask(|answer| Request::Write(Write::Rebuild { draft, answer })).await
+    }
+
+    /// The loop may begin with the first entry of the ledger.
+    pub(crate) async fn begin(&self) -> Result<(), RequestError> {
+        self.ask(|answer| Request::Begin { answer }).await
+    }
+
+    /// Where the LDB stands, and what the ledger says of itself and of these entries.
+    pub(crate) async fn look(&self, seqs: Vec<Seq>) -> Result<Looked, RequestError> {
+        self.ask(|answer| Request::Look { seqs, answer }).await
     }
 
     /// Where drafts to publish come from.

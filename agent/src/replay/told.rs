@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime};
 use daemon::log::Chain;
 use ledger::Seq;
 
+use crate::bootstrap::ready::Serving;
 use crate::ldb::Writer;
 use crate::metrics::Metrics;
 use crate::replay::progress::Progress;
@@ -18,12 +19,13 @@ use crate::status::{Seen, State, Status};
 pub(crate) struct Told {
     pub(crate) status: Status,
     metrics: Metrics,
+    serving: Serving,
     progress: Arc<Mutex<Option<Progress>>>,
 }
 
 impl Told {
-    pub(crate) fn new(status: Status, metrics: Metrics) -> Self {
-        Self { status, metrics, progress: Arc::default() }
+    pub(crate) fn new(status: Status, metrics: Metrics, serving: Serving) -> Self {
+        Self { status, metrics, serving, progress: Arc::default() }
     }
 
     /// Tells what a look showed. Did it succeed?
@@ -83,6 +85,29 @@ impl Told {
     /// Why replay does not go on, while it does not.
     pub(crate) fn reason(&self) -> Option<String> {
         self.status.report().message
+    }
+
+    /// There is no LDB, and the bootstrap is asked what to begin with. It tells the rest.
+    pub(crate) fn begins(&self) {
+        let message = self.status.report().bootstrap.and_then(|told| told.message);
+        self.status.enter(State::Bootstrapping, message);
+    }
+
+    /// The LDB has all that the ledger has, or all that it can get of it.
+    pub(crate) fn caught_up(&self, writer: &Writer) {
+        self.status.update(|report| {
+            if let Some(told) = &mut report.bootstrap {
+                told.caught_up(seq(writer));
+            }
+        });
+        self.serving.begin();
+    }
+
+    /// There is an LDB.
+    pub(crate) fn serves(&self, writer: &Writer) {
+        if writer.serves() {
+            self.serving.begin();
+        }
     }
 
     pub(crate) fn following(&self) {

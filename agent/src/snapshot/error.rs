@@ -134,6 +134,12 @@ impl SnapshotError {
         move |source| Self::File { verb, path, source }
     }
 
+    /// Is no snapshot there that can be used, as far as the store says?
+    #[must_use]
+    pub fn is_none_usable(&self) -> bool {
+        matches!(self, Self::NoneUsable { .. } | Self::None)
+    }
+
     /// Is it this snapshot that is bad, so that an older one may be good?
     #[must_use]
     pub fn is_bad_copy(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod grants;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use sqlx::{ConnectOptions as _, Executor as _, Row as _};
 use tokio::time::timeout;
 
 use crate::source::books::{self, MetaRow};
-use crate::source::{Fetched, Limit, Source, SourceError};
+use crate::source::{Fetched, Limit, Source, SourceError, Survey};
 
 /// The session only reads, sees one state in a transaction, and talks UTF-8 and UTC.
 const SETTINGS: &str = "SET NAMES utf8mb4; \
@@ -86,6 +87,14 @@ impl MySql {
         self.warned = true;
         Ok(connection)
     }
+
+    /// To be given back after success only: an unfinished answer would be read as the next one.
+    async fn take(&mut self) -> Result<MySqlConnection, SourceError> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => self.connect().await,
+        }
+    }
 }
 
 #[async_trait]
@@ -95,11 +104,7 @@ impl Source for MySql {
         from: Option<Position>,
         limit: Limit,
     ) -> Result<Fetched, SourceError> {
-        // Taken, and given back after success only: an unfinished answer would be read as the next one.
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.connect().await?,
-        };
+        let mut connection = self.take().await?;
         let mut look = Look { connection: &mut connection, page: self.page };
         let seconds = LOOK.as_secs();
         let fetched = timeout(LOOK, look.look(from, limit)).await;
@@ -107,6 +112,16 @@ impl Source for MySql {
         let fetched = fetched.map_err(|_| SourceError::Timeout { seconds })??;
         self.connection = Some(connection);
         Ok(fetched)
+    }
+
+    async fn survey(&mut self, seqs: &[Seq]) -> Result<Survey, SourceError> {
+        let mut connection = self.take().await?;
+        let mut look = Look { connection: &mut connection, page: self.page };
+        let seconds = LOOK.as_secs();
+        let surveyed = timeout(LOOK, look.survey(seqs)).await;
+        let surveyed = surveyed.map_err(|_| SourceError::Timeout { seconds })??;
+        self.connection = Some(connection);
+        Ok(surveyed)
     }
 }
 
@@ -125,11 +140,7 @@ impl Look<'_> {
         {
             return Ok(idle);
         }
-        self.run(BEGIN).await?;
-        let mut fetched = match self.meta().await? {
-            Some(fetched) => fetched,
-            None => self.legacy().await?,
-        };
+        let mut fetched = self.begin().await?;
         if !fetched.ends_at(from) {
             let start = from.map_or(Seq::FIRST, |own| own.seq);
             self.entries(start, limit, &mut fetched).await?;
@@ -141,6 +152,32 @@ impl Look<'_> {
         }
         self.run("COMMIT").await?;
         Ok(fetched)
+    }
+
+    async fn survey(&mut self, seqs: &[Seq]) -> Result<Survey, SourceError> {
+        let ledger = self.begin().await?;
+        let mut digests = BTreeMap::new();
+        for seq in seqs {
+            let row = sqlx::query(ENTRIES).bind(seq.to_i64()).bind(1);
+            let row = row.fetch_optional(&mut *self.connection).await.map_err(failed)?;
+            // The one that stands there, not the next after a hole.
+            if let Some(entry) = row.as_ref().map(entry).transpose()?
+                && entry.seq == *seq
+            {
+                digests.insert(*seq, entry.digest());
+            }
+        }
+        self.run("COMMIT").await?;
+        Ok(Survey { ledger, digests })
+    }
+
+    /// Begins a read transaction with what the ledger says of itself.
+    async fn begin(&mut self) -> Result<Fetched, SourceError> {
+        self.run(BEGIN).await?;
+        match self.meta().await? {
+            Some(fetched) => Ok(fetched),
+            None => self.legacy().await,
+        }
     }
 
     /// None when there is no such table.

@@ -1,5 +1,6 @@
 //! A ledger in a SQLite file: embedded mode. Looks at it in a deferred read transaction.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use ledger::{History, Position, Seq};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
 use crate::source::books::{self, MetaRow};
-use crate::source::{Fetched, Limit, Source, SourceError};
+use crate::source::{Fetched, Limit, Source, SourceError, Survey};
 
 /// A writer holds the file for the blink of a transaction.
 const BUSY: Duration = Duration::from_secs(2);
@@ -29,6 +30,23 @@ impl Sqlite {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, open: None }
     }
+
+    async fn ask<T: Send + 'static>(
+        &mut self,
+        question: impl FnOnce(&Connection) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let (path, open) = (self.path.clone(), self.open.take());
+        let work = move || {
+            let open = reopened(&path, open)?;
+            let answer = question(&open.connection)?;
+            Ok::<_, SourceError>((open, answer))
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        // After an error the connection is gone, and with it its transaction.
+        let (open, answer) = done.map_err(SourceError::away)??;
+        self.open = Some(open);
+        Ok(answer)
+    }
 }
 
 #[async_trait]
@@ -38,17 +56,12 @@ impl Source for Sqlite {
         from: Option<Position>,
         limit: Limit,
     ) -> Result<Fetched, SourceError> {
-        let (path, open) = (self.path.clone(), self.open.take());
-        let work = move || {
-            let open = reopened(&path, open)?;
-            let fetched = look(&open.connection, from, limit)?;
-            Ok::<_, SourceError>((open, fetched))
-        };
-        let done = tokio::task::spawn_blocking(work).await;
-        // After an error the connection is gone, and with it its transaction.
-        let (open, fetched) = done.map_err(SourceError::away)??;
-        self.open = Some(open);
-        Ok(fetched)
+        self.ask(move |connection| look(connection, from, limit)).await
+    }
+
+    async fn survey(&mut self, seqs: &[Seq]) -> Result<Survey, SourceError> {
+        let seqs = seqs.to_vec();
+        self.ask(move |connection| survey(connection, &seqs)).await
     }
 }
 
@@ -84,6 +97,21 @@ fn look(
     }
     transaction.finish().map_err(failed)?;
     Ok(fetched)
+}
+
+fn survey(connection: &Connection, seqs: &[Seq]) -> Result<Survey, SourceError> {
+    let transaction = connection.unchecked_transaction().map_err(failed)?;
+    let ledger = meta(&transaction)?;
+    let mut digests = BTreeMap::new();
+    for seq in seqs {
+        let mut one = ledger.clone();
+        entries(&transaction, *seq, Limit { entries: 1, bytes: 1 }, &mut one).map_err(failed)??;
+        // The one that stands there, not the next after a hole.
+        let there = one.entries.first().filter(|entry| entry.seq == *seq);
+        digests.extend(there.map(|entry| (*seq, entry.digest())));
+    }
+    transaction.finish().map_err(failed)?;
+    Ok(Survey { ledger, digests })
 }
 
 fn meta(connection: &Connection) -> Result<Fetched, SourceError> {

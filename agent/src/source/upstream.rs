@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use ledger::{CtlDbUrl, Position};
+use ledger::{CtlDbUrl, Position, Seq};
 
 use crate::source::mysql::MySql;
 use crate::source::sqlite::Sqlite;
-use crate::source::{Fetched, Limit, Source, SourceError};
+use crate::source::{Fetched, Limit, Source, SourceError, Survey};
 
 pub(crate) struct Upstream {
     url: CtlDbUrl,
@@ -35,6 +35,20 @@ impl Upstream {
         from: Option<Position>,
         limit: Limit,
     ) -> Result<Fetched, SourceError> {
+        self.refreshed().await?;
+        let outcome = self.source.fetch(from, limit).await;
+        self.failed = outcome.is_err();
+        outcome
+    }
+
+    pub(crate) async fn survey(&mut self, seqs: &[Seq]) -> Result<Survey, SourceError> {
+        self.refreshed().await?;
+        let outcome = self.source.survey(seqs).await;
+        self.failed = outcome.is_err();
+        outcome
+    }
+
+    async fn refreshed(&mut self) -> Result<(), SourceError> {
         if self.failed
             && let Some(file) = &self.file
         {
@@ -45,9 +59,7 @@ impl Upstream {
                 self.url = url;
             }
         }
-        let outcome = self.source.fetch(from, limit).await;
-        self.failed = outcome.is_err();
-        outcome
+        Ok(())
     }
 }
 

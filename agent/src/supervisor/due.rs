@@ -90,6 +90,7 @@ pub(crate) fn may(own: &Own) -> Result<Position, (Wait, Duration)> {
     match own.state {
         State::Following | State::Poisoned | State::TooOld | State::Held => {}
         State::Starting
+        | State::Bootstrapping
         | State::Away
         | State::Behind
         | State::Forked

@@ -57,10 +57,20 @@ pub enum Object {
     Pointer,
 }
 
+/// What the keys of all objects begin with.
+pub const ROOT: &str = "snapshots/v1/";
+
 /// What the keys of all objects of a history begin with.
 #[must_use]
 pub fn root(history: History) -> String {
-    format!("snapshots/v1/{history}/")
+    format!("{ROOT}{history}/")
+}
+
+/// The history whose pointer has this key.
+#[must_use]
+pub fn history_of_pointer(key: &str) -> Option<History> {
+    let history = key.strip_prefix(ROOT)?.split('/').next()?.parse().ok()?;
+    (Object::parse(history, key) == Some(Object::Pointer)).then_some(history)
 }
 
 impl Object {

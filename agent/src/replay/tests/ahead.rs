@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use daemon::admin::Liveness;
+use daemon::ready::Readiness;
 use ledger::{Position, Seq};
 use tokio_util::sync::CancellationToken;
 
 use super::{Ledger, TABLE, frame, upsert};
 use crate::args::LdbLimits;
+use crate::bootstrap::ready::Serving;
 use crate::ldb::Writer;
 use crate::metrics::Metrics;
-use crate::replay::{Replay, Requests, Told};
-use crate::source::{Fetched, Limit, Source, SourceError, Upstream};
+use crate::replay::{Links, Replay, Told};
+use crate::source::{Fetched, Limit, Source, SourceError, Survey, Upstream};
 use crate::status::{State, Status};
 
 type Answer = dyn FnMut(Option<Position>, Limit) -> Fetched + Send;
@@ -30,6 +32,10 @@ impl Source for Scripted {
         limit: Limit,
     ) -> Result<Fetched, SourceError> {
         Ok((self.0)(from, limit))
+    }
+
+    async fn survey(&mut self, _: &[Seq]) -> Result<Survey, SourceError> {
+        Err(SourceError::NoLedger)
     }
 }
 
@@ -47,9 +53,9 @@ fn run(
     let upstream = Upstream::of(Box::new(Scripted(Box::new(answer))));
     let (status, stop) = (Status::new(), CancellationToken::new());
     let pulse = Liveness::new().watch("replay", Duration::from_secs(600));
-    let told = Told::new(status.clone(), Metrics::default());
-    let (_, asked) = Requests::new(writer.drafts());
-    let replay = Replay::new(upstream, told, asked, Duration::from_millis(5), pulse);
+    let told = Told::new(status.clone(), Metrics::default(), Serving::new(&Readiness::new(), true));
+    let links = Links::none(&writer);
+    let replay = Replay::new(upstream, told, links, Duration::from_millis(5), pulse);
     let running = replay.run(writer, stop.clone());
     let task = tokio::spawn(async { running.await.unwrap() });
     Running { status, stop, task }

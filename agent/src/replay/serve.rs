@@ -1,0 +1,122 @@
+//! Does what other tasks ask for, between two turns of the loop. They need not be there any more for the answer.
+
+use daemon::live::Bench;
+use tokio::task::{JoinError, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+use crate::bootstrap::decide::Own;
+use crate::ldb::Writer;
+use crate::replay::Replay;
+use crate::replay::need::Need;
+use crate::replay::requests::{Looked, Request, Write};
+
+/// May the loop begin with the first entry of the ledger, if the LDB has none?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// Always: there is nothing else to begin with.
+    Free,
+    /// When the bootstrap says so, once.
+    OnLeave,
+    /// It said so.
+    Granted,
+}
+
+impl Replay {
+    /// Serves what waits.
+    pub(super) async fn serve_all(
+        &mut self,
+        mut writer: Writer,
+        stop: &CancellationToken,
+    ) -> Result<Writer, JoinError> {
+        while let Some(request) = self.request.take().or_else(|| self.asked.now()) {
+            writer = self.serve(writer, request, stop).await?;
+        }
+        Ok(writer)
+    }
+
+    async fn serve(
+        &mut self,
+        mut writer: Writer,
+        request: Request,
+        stop: &CancellationToken,
+    ) -> Result<Writer, JoinError> {
+        match request {
+            Request::Look { seqs, answer } => {
+                let own = own(&writer);
+                let ledger = tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return Ok(writer),
+                    ledger = self.upstream.survey(&seqs) => ledger,
+                };
+                drop(answer.send(Ok(Looked { own, ledger })));
+            }
+            Request::Begin { answer } => {
+                if self.beginning == Beginning::OnLeave {
+                    self.beginning = Beginning::Granted;
+                }
+                self.needs.set(Need::Nothing);
+                drop(answer.send(Ok(())));
+            }
+            Request::Write(write) => {
+                let (bench, needs) = (self.pulse.bench(), self.needs.clone());
+                let work = move || {
+                    do_write(&bench, &mut writer, write, || needs.set(Need::Nothing));
+                    writer
+                };
+                writer = spawn_blocking(work).await?;
+                self.told.position(&writer);
+                self.told.serves(&writer);
+            }
+        }
+        Ok(writer)
+    }
+
+    /// Has the LDB nothing, and may the loop not begin by itself? What it needs is told then.
+    pub(super) fn waits_to_begin(&mut self, writer: &Writer) -> bool {
+        if writer.standing().position.is_some() {
+            if self.beginning == Beginning::Granted {
+                self.beginning = Beginning::OnLeave;
+            }
+            return false;
+        }
+        let waits = self.beginning == Beginning::OnLeave;
+        if waits {
+            self.needs.set(if writer.is_bad() { Need::Damaged } else { Need::Begin });
+            self.told.begins();
+        }
+        waits
+    }
+}
+
+fn do_write(bench: &Bench, writer: &mut Writer, write: Write, is_new: impl FnOnce()) {
+    let _work = bench.work("doing what a snapshot or a bootstrap needs of the file");
+    // Before the answer, for the one who gets it looks at the need next.
+    let done = |outcome: Result<(), crate::ldb::Error>| {
+        if outcome.is_ok() {
+            is_new();
+        }
+        outcome.map_err(Into::into)
+    };
+    match write {
+        Write::Freeze { budget, answer } => {
+            drop(answer.send(writer.freeze(budget).map_err(Into::into)));
+        }
+        Write::Publish { draft, claim, answer } => {
+            drop(answer.send(done(writer.publish(draft, claim))));
+        }
+        Write::Rebuild { draft: Some(draft), answer } => {
+            drop(answer.send(done(writer.rebuild_from(draft))));
+        }
+        Write::Rebuild { draft: None, answer } => {
+            drop(answer.send(done(writer.begin_rebuild())));
+        }
+    }
+}
+
+fn own(writer: &Writer) -> Own {
+    match writer.position {
+        _ if writer.is_bad() => Own::Unsound,
+        Some(position) => Own::At(position),
+        None => Own::Empty,
+    }
+}
