@@ -49,7 +49,7 @@ soak-executive: (setup "mariadb")
     CTLSTORE_KILL_ROUNDS=100 CTLSTORE_SOAK_SECONDS=60 cargo test --locked --package executive --test http -- --nocapture kill:: soak::
 
 # All that is checked without running the product; CI runs it
-check: (setup "check") fmt-check tidy deps deny lint crds-check
+check: (setup "check") fmt-check tidy deps deny lint crds-check chart-stale
 
 # Format the code
 fmt:
@@ -86,6 +86,36 @@ crds:
 # Is the committed YAML what the code says?
 crds-check:
     cargo run --quiet --locked --bin crdgen | diff -u crds/crds.yaml - || { echo 'crds/crds.yaml is out of date: run "./justw crds"' >&2; exit 1; }
+
+# Is the chart right? Each of its shapes is rendered and shown to a real API server, and wrong values are tried (needs Go)
+chart-check: (setup "chart")
+    hack/chart.sh check
+
+# Write the parts of the chart that are made from others: the CRDs, the table of values
+chart:
+    hack/chart.sh write
+
+# Build the container image from scratch, without a registry, into FILE; docker load takes it
+image FILE="target/ctlstore-image.tar" TAG="ctlstore:dev": (setup "image")
+    @mkdir -p "$(dirname '{{ FILE }}')"
+    hack/image.sh archive {{ FILE }} {{ TAG }}
+
+# The product in a real cluster of four nodes, in good and bad weather; FILTER names scenarios (Docker, or Debian and root)
+e2e FILTER="": (setup "e2e")
+    hack/e2e.sh run {{ FILTER }}
+
+# Make the cluster of the end-to-end tests and keep it; then: hack/e2e.sh test [FILTER]
+e2e-up: (setup "e2e")
+    hack/e2e.sh up
+
+# Delete the cluster of the end-to-end tests
+e2e-down:
+    hack/e2e.sh down
+
+# Does the chart hold what the code says?
+[private]
+chart-stale:
+    hack/chart.sh stale
 
 # Measure side by side: just bench NAME; without a name, list the scenarios
 bench *ARGS: (setup "bench")

@@ -5,6 +5,9 @@
 #   hack/setup.sh mariadb  as for test, without Go and what it builds
 #   hack/setup.sh bench    as for mariadb, and strace, which counts system calls
 #   hack/setup.sh check    as for demo, rustfmt and clippy
+#   hack/setup.sh chart    the API server, and helm, which Go builds
+#   hack/setup.sh image    as for demo, jq and readelf
+#   hack/setup.sh e2e      as for image and chart, the S3 server; the Docker engine is hack/kind/engine.sh's
 # Does nothing, in well under a second, when all is there.
 set -euo pipefail
 
@@ -72,11 +75,25 @@ readers() {
     hack/readers.sh >/dev/null
 }
 
+helm() {
+    # shellcheck source=hack/tools.sh
+    . hack/tools.sh
+    tool helm >/dev/null
+}
+
+image() {
+    rust
+    { has jq && has readelf; } || packages "what writes the image" jq binutils ca-certificates
+}
+
 case ${1:-} in
     demo) rust ;;
     test) rust; mariadb; apiserver; s3; readers ;;
     mariadb) rust; mariadb ;;
     bench) rust; mariadb; has strace || packages "strace" strace ;;
     check) rust; component rustfmt; component clippy ;;
-    *) fail "usage: hack/setup.sh demo|test|mariadb|bench|check" ;;
+    chart) apiserver; helm ;;
+    image) image ;;
+    e2e) image; apiserver; helm; s3 ;;
+    *) fail "usage: hack/setup.sh demo|test|mariadb|bench|check|chart|image|e2e" ;;
 esac
