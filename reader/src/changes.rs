@@ -1,132 +1,232 @@
-//! Waiting for the next commit. The agent writes the control page after each one, and the system tells the keeper.
+//! Follows changes: what was written and deleted, as it happens, for programs that keep something in memory.
+//!
+//! Changes come from the agent of this node (its socket, or its address), or from the file that it writes with
+//! `--changelog-path`. Either way they come through the same iterator:
+//!
+//! ```no_run
+//! use reader::Ldb;
+//! use reader::changes::Event;
+//!
+//! let ldb = Ldb::open("/var/lib/ctlstore")?;
+//! // First from where to follow, then what to keep: so nothing is missed in between.
+//! let after = ldb.seq()?;
+//! # let load = |_: &Ldb| {};
+//! # let read_again = |_: &Ldb, _: &[reader::Value]| {};
+//! load(&ldb);
+//! for event in ldb.follow().after(after).family("billing").open()? {
+//!     match event? {
+//!         Event::Change(change) => read_again(&ldb, &change.key_values()),
+//!         Event::Position(_) => {}
+//!         Event::Reload { .. } => load(&ldb),
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A change says *that* a row changed; what it is now is read from the LDB, which has the change when it is told. Each
+//! change comes at least once and in order, and a repeat is told by its sequence. When changes were missed (the follower was
+//! away too long, another file took the LDB's place, the disk was full) that is [`Event::Reload`], not an error: read again
+//! what you keep and go on.
+//!
+//! The agent may restart meanwhile: the follower waits for it. [`Changes::into_stream`] is the same for async programs, on any
+//! runtime.
 
-use std::future::Future;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+mod error;
+mod event;
+mod file;
+mod http;
+mod line;
+mod log;
+mod sse;
+mod stream;
+mod wait;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ledger::Seq;
+use ledger::{FamilyName, Seq, TableName};
 
-use crate::ctl::Stand;
-use crate::process::Ticket;
-use crate::{Error, Ldb};
+pub use error::ChangesError;
+pub use event::{Change, Event, Op};
+pub use stream::ChangeStream;
 
-/// Becomes the sequence at which the LDB stands, once that is another one than the one it was made with. It belongs to no
-/// runtime: any executor can poll it.
-#[derive(Debug)]
-#[must_use = "futures do nothing unless they are polled"]
-pub struct Changes {
-    ldb: Ldb,
-    since: Seq,
-    ticket: Ticket,
+use crate::Ldb;
+use crate::changes::file::FileSource;
+use crate::changes::http::{Place, WatchSource};
+
+/// Longer than this a call that waits for ever does not wait at once.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What to follow, and from where.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is followed before `open`"]
+pub struct Follow {
+    from: From,
+    after: Option<Seq>,
+    family: Option<String>,
+    table: Option<String>,
+    token: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+enum From {
+    File(PathBuf),
+    Agent(Result<Place, String>),
+}
+
+/// What changes concern the follower.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    pub(crate) family: Option<FamilyName>,
+    pub(crate) table: Option<TableName>,
+}
+
+impl Filter {
+    fn wants(&self, change: &Change) -> bool {
+        self.family.as_ref().is_none_or(|family| *family == change.family)
+            && self.table.as_ref().is_none_or(|table| *table == change.table)
+    }
+}
+
+impl Follow {
+    /// The file that an agent writes with `--changelog-path`, of either format.
+    pub fn file(path: impl AsRef<Path>) -> Self {
+        Self::new(From::File(path.as_ref().to_owned()))
+    }
+
+    /// The agent that serves this Unix socket.
+    pub fn socket(path: impl AsRef<Path>) -> Self {
+        Self::new(From::Agent(Ok(Place::Socket(path.as_ref().to_owned()))))
+    }
+
+    /// The agent or sidecar at this address: `http://127.0.0.1:1331`. Without TLS: it is meant for the same node.
+    pub fn url(url: &str) -> Self {
+        Self::new(From::Agent(Place::parse(url).ok_or_else(|| url.to_owned())))
+    }
+
+    fn new(from: From) -> Self {
+        Self { from, after: None, family: None, table: None, token: None }
+    }
+
+    /// From after this sequence; from now on without it. In the original's file, which does not tell sequences, it means: say
+    /// first that changes may have been missed.
+    pub fn after(mut self, seq: Seq) -> Self {
+        self.after = Some(seq);
+        self
+    }
+
+    /// Only changes of this family.
+    pub fn family(mut self, family: &str) -> Self {
+        self.family = Some(family.to_owned());
+        self
+    }
+
+    /// Only changes of tables of this name.
+    pub fn table(mut self, table: &str) -> Self {
+        self.table = Some(table.to_owned());
+        self
+    }
+
+    /// The bearer token that the agent wants.
+    pub fn token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    /// Begins.
+    ///
+    /// # Errors
+    /// A name is impossible, or the agent cannot be reached or refuses. A file may come into being later.
+    pub fn open(self) -> Result<Changes, ChangesError> {
+        let Self { from, after, family, table, token } = self;
+        let family = family.map(|family| FamilyName::parse_folded(&family)).transpose()?;
+        let table = table.map(|table| TableName::parse_folded(&table)).transpose()?;
+        let filter = Filter { family, table };
+        let source = match from {
+            From::File(path) => Source::File(FileSource::new(&path, after)),
+            From::Agent(Err(url)) => return Err(ChangesError::Url { url }),
+            From::Agent(Ok(place)) => {
+                Source::Watch(Box::new(WatchSource::open(place, after, &filter, token)?))
+            }
+        };
+        Ok(Changes { source, filter, ready: VecDeque::new(), last: None })
+    }
 }
 
 impl Ldb {
-    /// Waits until the LDB stands at another sequence than this one, and returns that. None when the time is over first.
-    ///
-    /// ```
-    /// # use reader::{Ldb, testing::TestLdb};
-    /// # use ledger::{ColumnType, Value};
-    /// # use std::time::Duration;
-    /// # let test = TestLdb::new()?;
-    /// # test.table("billing", "limits", &[("tenant", ColumnType::String)], &["tenant"])?;
-    /// let ldb = Ldb::open(test.dir())?;
-    /// let seen = ldb.seq()?;
-    /// # test.insert("billing", "limits", &[Value::Text("acme".into())])?;
-    /// if let Some(seq) = ldb.changed(seen, Duration::from_secs(5))? {
-    ///     println!("something was written: {seq}");
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Follows changes of this LDB, through the socket of its agent; see [`crate::changes`].
+    pub fn follow(&self) -> Follow {
+        Follow::socket(self.path().join(crate::layout::SOCKET))
+    }
+}
+
+/// What changes, one event after the other. The iterator waits for the next one and never ends by itself; after an error it
+/// may be asked again.
+#[derive(Debug)]
+pub struct Changes {
+    source: Source,
+    filter: Filter,
+    ready: VecDeque<Event>,
+    last: Option<Event>,
+}
+
+#[derive(Debug)]
+enum Source {
+    File(FileSource),
+    Watch(Box<WatchSource>),
+}
+
+impl Changes {
+    /// The next event, if it comes within this time.
     ///
     /// # Errors
-    /// The LDB cannot be read.
-    pub fn changed(&self, since: Seq, timeout: Duration) -> Result<Option<Seq>, Error> {
-        let mut changes = pin!(self.changes_async(since));
-        block_on(timeout, |context| changes.as_mut().poll(context)).transpose()
+    /// The agent refuses, or the file cannot be read.
+    pub fn next_within(&mut self, time: Duration) -> Result<Option<Event>, ChangesError> {
+        let deadline = Instant::now() + time;
+        loop {
+            while let Some(event) = self.ready.pop_front() {
+                if self.tells(&event) {
+                    self.last = Some(event.clone());
+                    return Ok(Some(event));
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match &mut self.source {
+                Source::File(file) => file.poll(&mut self.ready, left)?,
+                Source::Watch(watch) => watch.poll(&mut self.ready, left)?,
+            }
+            if left.is_zero() && self.ready.is_empty() {
+                return Ok(None);
+            }
+        }
     }
 
-    /// The same as a future, without a time limit:
+    /// The same for async programs, on any runtime.
     ///
-    /// ```
-    /// # use reader::{Error, Ldb};
-    /// async fn follow(ldb: &Ldb) -> Result<(), Error> {
-    ///     let mut seen = ldb.seq()?;
-    ///     loop {
-    ///         seen = ldb.changes_async(seen).await?;
-    ///         println!("the LDB is at {seen}");
-    ///     }
-    /// }
-    /// ```
-    pub fn changes_async(&self, since: Seq) -> Changes {
-        Changes { ldb: self.clone(), since, ticket: Ticket::new(self.id()) }
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn into_stream(self) -> Result<ChangeStream, ChangesError> {
+        ChangeStream::of(self)
     }
 
-    /// Waits until the LDB may stand elsewhere, at most so long.
-    pub(crate) fn wait(
-        &self,
-        stand: Option<Stand>,
-        seq: Seq,
-        timeout: Duration,
-    ) -> Result<(), Error> {
-        let ticket = Ticket::new(self.id());
-        let outcome = block_on(timeout, |context| {
-            let moved = match stand {
-                Some(_) => self.stand() != stand,
-                None => match self.seq() {
-                    Ok(now) => now != seq,
-                    Err(error) => return Poll::Ready(Err(error)),
-                },
-            };
-            if moved {
-                return Poll::Ready(Ok(()));
+    fn tells(&self, event: &Event) -> bool {
+        match event {
+            Event::Change(change) => self.filter.wants(change),
+            // The same twice tells nothing new.
+            Event::Reload { .. } | Event::Position(_) => self.last.as_ref() != Some(event),
+        }
+    }
+}
+
+impl Iterator for Changes {
+    type Item = Result<Event, ChangesError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(event) = self.next_within(LOOK).transpose() {
+                return Some(event);
             }
-            ticket.wake_on_change(stand, context.waker());
-            Poll::Pending
-        });
-        outcome.unwrap_or(Ok(()))
-    }
-}
-
-impl Future for Changes {
-    type Output = Result<Seq, Error>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // Before the look at the file: a commit after it wakes.
-        let stand = self.ldb.stand();
-        match self.ldb.seq() {
-            Ok(seq) if seq == self.since => {
-                self.ticket.wake_on_change(stand, context.waker());
-                Poll::Pending
-            }
-            other => Poll::Ready(other),
         }
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Polls on this thread until it is ready. None when the time is over first.
-fn block_on<T>(timeout: Duration, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
-    let start = Instant::now();
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    loop {
-        if let Poll::Ready(value) = poll(&mut context) {
-            return Some(value);
-        }
-        let left = timeout.saturating_sub(start.elapsed());
-        if left.is_zero() {
-            return None;
-        }
-        thread::park_timeout(left);
     }
 }

@@ -127,7 +127,15 @@ impl Ldb {
     /// # Errors
     /// The LDB cannot be read.
     pub fn latency(&self) -> Result<Option<Duration>, Error> {
-        Ok(self.read(|session| session.last_update())?.map(age))
+        Ok(self.last_update()?.map(age))
+    }
+
+    /// When the newest entry applied was written, by the clock of its writer. None while no entry is applied.
+    ///
+    /// # Errors
+    /// The LDB cannot be read.
+    pub fn last_update(&self) -> Result<Option<LeaderTs>, Error> {
+        self.read(|session| session.last_update())
     }
 
     /// How long ago the agent of this node last said that it lives, which it does every second. None without an agent.

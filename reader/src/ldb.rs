@@ -77,6 +77,11 @@ impl Ldb {
         self.family(table.family().as_str())?.schema(table.table().as_str())
     }
 
+    /// The directory or the file that was opened.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.place.path()
+    }
+
     /// The number of the file that is served: it rises when the agent replaces the file as a whole, which reads follow
     /// by themselves. 0 in a directory of the original.
     #[must_use]

@@ -34,7 +34,7 @@
 //! goes beyond one family. Within a thread no read sees an older state than the one before
 //! (but after a crash of the machine, or when the system of record was restored). A state is at most 50 ms
 //! old, and not at all when the agent said that there is a newer one; [`Family::max_staleness`] refuses an LDB that is
-//! itself behind, [`Ldb::at_least`] waits for one's own write, [`Ldb::changed`] and [`Ldb::changes_async`] for the next.
+//! itself behind, [`Ldb::at_least`] waits for one's own write, [`Ldb::changed`] and [`Ldb::changed_async`] for the next.
 //!
 //! # What a read costs
 //! A warm read by key costs about what SQLite's own lookup costs, and no system call: each thread keeps a connection,
@@ -55,7 +55,8 @@
 //!
 //! The feature `testing` brings the module `testing`, which makes LDBs for unit tests.
 
-mod changes;
+mod changed;
+pub mod changes;
 mod clock;
 mod connect;
 mod ctl;
@@ -87,7 +88,7 @@ pub mod testing;
 mod value_ref;
 mod view;
 
-pub use changes::Changes;
+pub use changed::Changed;
 pub use de::DecodeError;
 pub use error::Error;
 pub use family::Family;

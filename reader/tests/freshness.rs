@@ -153,8 +153,8 @@ fn the_future_is_woken_by_a_commit_and_by_nothing_else() {
     let counted = Arc::new(Counted(AtomicU32::new(0), std::thread::current()));
     let waker = Waker::from(Arc::clone(&counted));
     let mut context = Context::from_waker(&waker);
-    let mut first = pin!(ldb.changes_async(seq(0)));
-    let mut second = pin!(ldb.changes_async(seq(0)));
+    let mut first = pin!(ldb.changed_async(seq(0)));
+    let mut second = pin!(ldb.changed_async(seq(0)));
     assert!(first.as_mut().poll(&mut context).is_pending());
     assert!(second.as_mut().poll(&mut context).is_pending());
     std::thread::sleep(Duration::from_millis(100));
