@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A kind cluster for the end-to-end tests: one control plane and three workers.
 #   hack/kind.sh up              makes it if it is not there, and prints the name of its kubeconfig file
-#   hack/kind.sh load FILE...    puts images (archives as docker save writes them) on all nodes
+#   hack/kind.sh load FILE TAG   puts an image (an archive as docker save writes it) on the nodes that do not have it
 #   hack/kind.sh logs DIR        collects the logs of nodes and pods
 #   hack/kind.sh down            deletes it, and stops the engine if we started it
 # CTLSTORE_KIND_CLUSTER names it (ctlstore-e2e). CTLSTORE_KIND_NODE_IMAGE names the node image; without it, it is kind's own
@@ -86,6 +86,14 @@ up() {
     echo "$KUBECONFIG"
 }
 
+load() {
+    local node missing=""
+    for node in $("$kind" get nodes --name "$name"); do
+        docker exec "$node" ctr --namespace=k8s.io images list --quiet "name==docker.io/library/$2" | grep -q . || missing+=,$node
+    done
+    [ -z "$missing" ] || "$kind" load image-archive "$1" --name "$name" --nodes "${missing#,}"
+}
+
 down() {
     if docker info >/dev/null 2>&1 && exists; then
         "$kind" delete cluster --name "$name" --kubeconfig "$KUBECONFIG"
@@ -97,10 +105,7 @@ kind=$(tool kind)
 kubectl=$("$hack/apiserver.sh")/kubectl
 case ${1:-} in
     up | down) "$1" ;;
-    load)
-        shift
-        for file in "$@"; do "$kind" load image-archive "$file" --name "$name"; done
-        ;;
+    load) load "${2:?usage: hack/kind.sh load FILE TAG}" "${3:?usage: hack/kind.sh load FILE TAG}" ;;
     logs) "$kind" export logs "${2:?usage: hack/kind.sh logs DIR}" --name "$name" ;;
-    *) fail "usage: hack/kind.sh up|load FILE...|logs DIR|down" ;;
+    *) fail "usage: hack/kind.sh up|load FILE TAG|logs DIR|down" ;;
 esac

@@ -3,6 +3,7 @@
 //! The servers themselves come from `testkit`, re-exported here. Scenarios stand in `tests/`, one file for each promise.
 //! [`Stack`] starts the product's processes on them. Never links those processes: it knows what users know.
 
+pub mod cluster;
 pub mod grants;
 mod namespace;
 mod stack;
