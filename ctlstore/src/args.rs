@@ -1,5 +1,6 @@
 //! The command line. Services keep their flags in their own crates; what a person types is here, a file for each group.
 
+mod doctor;
 mod embedded;
 mod executive;
 mod ldb;
@@ -14,12 +15,13 @@ use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub(crate) use crate::args::doctor::{Doctor, Status};
 pub(crate) use crate::args::embedded::{Demo, Dev};
 pub(crate) use crate::args::executive::{Admin, Executive};
 pub(crate) use crate::args::ldb::Ldb;
-pub(crate) use crate::args::ledger::{CtlDbCommand, CtlDbFile, History, Ledger, Skipped};
+pub(crate) use crate::args::ledger::{CtlDbCommand, CtlDbFile, History, Ledger, Prune, Skipped};
 pub(crate) use crate::args::limits::{Limits, TableLimits, WriterLimits};
-pub(crate) use crate::args::node::{Get, Output, Scan, Source, Status, Wait};
+pub(crate) use crate::args::node::{Get, Output, Scan, Source, Wait};
 pub(crate) use crate::args::schema::{Family, Field, Fields, Sure, Table, TableName};
 pub(crate) use crate::args::writing::{Heartbeat, Mutate, Writer};
 
@@ -76,6 +78,11 @@ pub(crate) enum Command {
         after_help = "Example: ctlstore agent --ldb-dir /var/lib/ctlstore --ctldb-url-file /etc/ctlstore/ctldb-url --read-bind 127.0.0.1:1331"
     )]
     Agent(Box<agent::args::Args>),
+    /// Serve reads of an LDB in a process of its own, as the original's sidecar does
+    #[command(
+        after_help = "Example: ctlstore sidecar --ldb /var/lib/ctlstore --bind 127.0.0.1:1331"
+    )]
+    Sidecar(Box<agent::args::SidecarArgs>),
     /// Run everything in one process on this machine, with SQLite in place of MySQL
     Dev(Dev),
     /// Declare a table, write rows, read them back from the LDB, print how long each step took, and end
@@ -84,8 +91,10 @@ pub(crate) enum Command {
     Get(Get),
     /// Read the rows whose key begins with the given columns; all rows without any
     Scan(Scan),
-    /// Say where the LDB stands
+    /// Say where a node's LDB stands and how its agent is, or an executive
     Status(Status),
+    /// Say what is wrong with a node's LDB, and the cure
+    Doctor(Doctor),
     /// Wait until the LDB has reached a ledger sequence
     Wait(Wait),
     /// Make LDBs without an agent
@@ -115,6 +124,15 @@ pub(crate) enum Command {
     /// Look after the system of record
     #[command(subcommand)]
     Ctldb(CtlDbCommand),
+    /// Print what lets a shell complete commands and flags
+    #[command(after_help = "Example: ctlstore completions bash")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print docs/metrics.md, made of what the services register
+    #[command(hide = true, after_help = "Example: ctlstore metrics-doc")]
+    MetricsDoc,
 }
 
 #[cfg(test)]
@@ -144,16 +162,46 @@ mod tests {
         own.map(words).chain(below).collect()
     }
 
-    fn leaves(command: &clap::Command) -> usize {
-        command.get_subcommands().map(leaves).sum::<usize>().max(1)
+    /// The paths of all commands that do something.
+    fn commands(path: &str, command: &clap::Command, all: &mut Vec<(String, clap::Command)>) {
+        for below in command.get_subcommands() {
+            let path = format!("{path} {}", below.get_name()).trim_start().to_owned();
+            match below.has_subcommands() {
+                true => commands(&path, below, all),
+                false => all.push((path, below.clone())),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_command_prints_can_be_had_as_json() {
+        // Those which print no answer: services, whose JSON is their log, shows for people, and texts for other programs.
+        let silent = ["operator", "executive", "agent", "snapshotter", "sidecar", "heartbeat"];
+        let shows = ["dev", "demo"];
+        let texts = ["completions", "metrics-doc"];
+        let mut all = Vec::new();
+        commands("", &Cli::command(), &mut all);
+        assert!(all.len() > 30, "{}", all.len());
+        for (path, command) in all {
+            if [&silent[..], &shows, &texts].concat().contains(&path.as_str()) {
+                continue;
+            }
+            let output = command.get_arguments().find(|arg| arg.get_id() == "output");
+            let values = output.map(|output| output.get_possible_values()).unwrap_or_default();
+            let json = values.iter().any(|value| value.get_name() == "json");
+            assert!(json, "ctlstore {path} prints, and has no --output json");
+        }
     }
 
     #[test]
     fn every_command_has_an_example_that_is_true() {
         let command = Cli::command();
-        let commands = leaves(&command);
+        let mut all = Vec::new();
+        commands("", &command, &mut all);
+        for (path, command) in all {
+            assert!(!examples(&command).is_empty(), "ctlstore {path} has no example");
+        }
         let examples = examples(&command);
-        assert_eq!(examples.len(), commands, "{examples:?}");
         for example in examples {
             Cli::try_parse_from(&example).unwrap_or_else(|error| panic!("{example:?}: {error}"));
         }

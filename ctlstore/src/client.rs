@@ -2,7 +2,7 @@
 //! they work on an executive of the original, too.
 
 mod answer;
-mod credentials;
+pub(crate) mod credentials;
 mod error;
 mod family;
 mod heartbeat;
@@ -11,6 +11,7 @@ mod http;
 mod ledger;
 mod limits;
 mod mutate;
+pub(crate) mod probe;
 mod progress;
 mod table;
 mod tls;
@@ -47,7 +48,7 @@ fn run<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 /// Says what was done: in words, or as JSON.
-fn say(
+pub(crate) fn say(
     output: Output,
     (words, json): (impl AsRef<str>, &Value),
     out: &mut dyn Write,

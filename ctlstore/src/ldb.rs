@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use reader::testing::TestError;
+use serde_json::json;
 
-use crate::args::Ldb;
+use crate::args::{Ldb, Output};
+use crate::client::say;
 use crate::ldb::document::{Built, DocumentError};
 use crate::outcome::Outcome;
 
@@ -28,16 +30,22 @@ enum BuildError {
 /// `ctlstore ldb`
 pub(crate) fn ldb(args: &Ldb, out: &mut dyn Write) -> Result<Outcome> {
     match args {
-        Ldb::Build { files, dir } => build(files, dir, out),
-        Ldb::Prepare { dir, owner } => {
+        Ldb::Build { files, dir, output } => build(files, (dir, *output), out),
+        Ldb::Prepare { dir, owner, output } => {
             let given = prepare::prepare(dir, *owner)?;
-            writeln!(out, "{} belongs to user {owner} ({given} entries changed)", dir.display())?;
+            let at = dir.display();
+            let words = format!("{at} belongs to user {owner} ({given} entries changed)");
+            say(*output, (words, &json!({ "dir": dir, "owner": owner, "changed": given })), out)?;
             Ok(Outcome::Done)
         }
     }
 }
 
-fn build(files: &[PathBuf], dir: &Path, out: &mut dyn Write) -> Result<Outcome> {
+fn build(
+    files: &[PathBuf],
+    (dir, output): (&Path, Output),
+    out: &mut dyn Write,
+) -> Result<Outcome> {
     let mut built = Built::default();
     for file in files {
         add(file, &mut built)?;
@@ -45,7 +53,8 @@ fn build(files: &[PathBuf], dir: &Path, out: &mut dyn Write) -> Result<Outcome> 
     let (tables, rows) = (built.tables, built.rows);
     let failed = |source| BuildError::Build { dir: dir.to_owned(), source };
     built.builder.build(dir).map_err(failed)?;
-    writeln!(out, "{tables} tables and {rows} rows are in {}", dir.display())?;
+    let words = format!("{tables} tables and {rows} rows are in {}", dir.display());
+    say(output, (words, &json!({ "tables": tables, "rows": rows, "dir": dir })), out)?;
     Ok(Outcome::Done)
 }
 

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use daemon::log::{self, Chain};
 
 use crate::args::{Cli, Command, Ledger, LogFormat};
@@ -16,13 +16,17 @@ mod args;
 mod client;
 mod demo;
 mod dev;
+mod doctor;
 mod greeting;
 mod ldb;
+mod metrics_doc;
 mod outcome;
 mod print;
+mod prune;
 mod read;
 mod repair;
 mod service;
+mod status;
 mod terminal;
 
 fn main() -> ExitCode {
@@ -66,11 +70,13 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome> {
         Command::Operator(args) => service::operator(*args),
         Command::Executive(args) => service::executive(*args),
         Command::Agent(args) => service::agent(*args),
+        Command::Sidecar(args) => service::sidecar(*args),
         Command::Dev(args) => dev::dev(args, out),
         Command::Demo(args) => demo::demo(args, out),
         Command::Get(args) => read::get(&args, out),
         Command::Scan(args) => read::scan(&args, out),
-        Command::Status(args) => read::status(&args, out),
+        Command::Status(args) => status::status(&args, out),
+        Command::Doctor(args) => doctor::doctor(&args, out),
         Command::Wait(args) => read::wait(&args, out),
         Command::Ldb(args) => ldb::ldb(&args, out),
         Command::Family(args) => client::family(args, out),
@@ -83,11 +89,19 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome> {
             Ledger::Tail { lines, follow, admin } => client::tail((lines, follow), &admin, out),
             Ledger::Show { seq, admin } => client::show(seq, &admin, out),
             Ledger::Skip { ctldb, skip } => repair::skip(&ctldb, skip, out),
-            Ledger::Verify { ctldb } => repair::verify(&ctldb, out),
+            Ledger::Prune { ctldb, prune: args } => prune::prune(&ctldb, &args, out),
+            Ledger::Verify { ctldb, output } => repair::verify(&ctldb, output, out),
         },
         Command::Heartbeat(args) => client::heartbeat(&args),
         Command::Ctldb(args) => repair::ctldb(args, out),
+        Command::Completions { shell } => Ok(completions(shell, out)),
+        Command::MetricsDoc => metrics_doc::print(out),
     }
+}
+
+fn completions(shell: clap_complete::Shell, mut out: &mut dyn Write) -> Outcome {
+    clap_complete::generate(shell, &mut Cli::command(), "ctlstore", &mut out);
+    Outcome::Done
 }
 
 /// Services tell what they do; a person who types a command wants its answer.
@@ -96,12 +110,14 @@ fn usual_filter(command: &Command) -> &'static str {
         Command::Operator(_)
         | Command::Executive(_)
         | Command::Agent(_)
+        | Command::Sidecar(_)
         | Command::Heartbeat(_) => "info",
         // Its own words say that it is open to everyone.
         Command::Dev(_) | Command::Demo(_) => "warn,executive::run=error",
         Command::Get(_)
         | Command::Scan(_)
         | Command::Status(_)
+        | Command::Doctor(_)
         | Command::Wait(_)
         | Command::Ldb(_)
         | Command::Family(_)
@@ -111,7 +127,9 @@ fn usual_filter(command: &Command) -> &'static str {
         | Command::Limits(_)
         | Command::History(_)
         | Command::Ledger(_)
-        | Command::Ctldb(_) => "warn",
+        | Command::Ctldb(_)
+        | Command::Completions { .. }
+        | Command::MetricsDoc => "warn",
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) enum Outcome {
     Done,
     /// 2: the command line makes no sense.
     Usage,
-    /// 3: not found, or timed out; in words, for stderr.
+    /// 3: not found, timed out, or found to be ill; in words, for stderr.
     NotFound(String),
 }
 

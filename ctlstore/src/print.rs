@@ -33,9 +33,9 @@ pub(crate) fn rows(
 }
 
 /// Prints names and values, one a line.
-pub(crate) fn facts(facts: &[(&str, String)], out: &mut dyn Write) -> io::Result<()> {
-    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    facts.iter().try_for_each(|(name, value)| writeln!(out, "{name:width$}  {value}"))
+pub(crate) fn facts(facts: &[(impl AsRef<str>, String)], out: &mut dyn Write) -> io::Result<()> {
+    let width = facts.iter().map(|(name, _)| name.as_ref().len()).max().unwrap_or(0);
+    facts.iter().try_for_each(|(name, value)| writeln!(out, "{:width$}  {value}", name.as_ref()))
 }
 
 /// A span of time, in its two largest units.
@@ -46,6 +46,18 @@ pub(crate) fn age(age: Duration) -> String {
         60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
         3600..86_400 => format!("{}h{}m", seconds / 3600, seconds / 60 % 60),
         86_400.. => format!("{}d{}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// A number of bytes, in the largest unit of which there is one.
+pub(crate) fn size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.into_iter().find(|(bits, _)| bytes >> bits > 0) {
+        Some((bits, unit)) => {
+            let tenths = (u128::from(bytes) * 10) >> bits;
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+        None => format!("{bytes} bytes"),
     }
 }
 
@@ -116,6 +128,16 @@ mod tests {
         check(60_000, "1m0s");
         check(3_600_000 * 23 + 59 * 60_000, "23h59m");
         check(86_400_000 * 400 + 3_600_000, "400d1h");
+    }
+
+    #[test]
+    fn a_size_has_one_unit() {
+        let check = |bytes, want| assert_eq!(size(bytes), want);
+        check(0, "0 bytes");
+        check(1023, "1023 bytes");
+        check(1536, "1.5 KiB");
+        check(100 << 20, "100.0 MiB");
+        check(u64::MAX, "17179869183.9 GiB");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The commands that read a node's LDB: `get`, `scan`, `status`, `wait`.
+//! The commands that read a node's LDB: `get`, `scan`, `wait`.
 
 mod key;
 
@@ -7,10 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use ledger::{LdbTable, Seq, TableSchema};
+use ledger::{Seq, TableSchema};
 use reader::{Family, Ldb};
 
-use crate::args::{Get, Output, Scan, Source, Status, Wait};
+use crate::args::{Get, Output, Scan, Source, Wait};
 use crate::outcome::Outcome;
 use crate::print;
 
@@ -38,42 +38,6 @@ pub(crate) fn scan(args: &Scan, out: &mut dyn Write) -> Result<Outcome> {
         prefix => family.rows(&args.table, prefix)?,
     };
     print::rows(&schema, &rows, args.source.output, out)?;
-    Ok(Outcome::Done)
-}
-
-/// `ctlstore status`
-pub(crate) fn status(args: &Status, out: &mut dyn Write) -> Result<Outcome> {
-    let ldb = Ldb::open(&args.source.ldb)?;
-    let (position, seq, latency) = (ldb.position()?, ldb.seq()?, ldb.latency()?);
-    let mut tables = Vec::new();
-    for family in ldb.families()? {
-        let of_family = ldb.family(family.as_str())?.tables()?;
-        let names = of_family.into_iter().map(|table| LdbTable::new(family.clone(), table));
-        tables.extend(names.collect::<Result<Vec<_>, _>>()?);
-    }
-    if args.source.output == Output::Json {
-        let json = serde_json::json!({
-            "ldb": args.source.ldb,
-            "position": position,
-            "seq": seq,
-            "latency_seconds": latency.map(|latency| latency.as_secs_f64()),
-            "generation": ldb.generation(),
-            "tables": tables.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        });
-        writeln!(out, "{json}")?;
-        return Ok(Outcome::Done);
-    }
-    let none = || "none yet".to_owned();
-    let mut facts = vec![
-        ("ldb", args.source.ldb.display().to_string()),
-        ("history", position.map_or_else(none, |position| position.history.to_string())),
-        ("seq", seq.to_string()),
-        ("newest entry", latency.map_or_else(none, |age| format!("{} ago", print::age(age)))),
-        ("generation", ldb.generation().to_string()),
-        ("tables", tables.len().to_string()),
-    ];
-    facts.extend(tables.iter().map(|table| ("", table.to_string())));
-    print::facts(&facts, out)?;
     Ok(Outcome::Done)
 }
 

@@ -2,57 +2,65 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use ctldb::{Author, CtlDb, Verified};
 use ledger::{CtlDbUrl, Seq};
+use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::args::{CtlDbCommand, CtlDbFile, Skipped};
+use crate::args::{CtlDbCommand, CtlDbFile, Output, Skipped};
+use crate::client::say;
 use crate::outcome::Outcome;
 
 /// `ctlstore ledger skip`
 pub(crate) fn skip(file: &CtlDbFile, skip: Skipped, out: &mut dyn Write) -> Result<Outcome> {
-    let Skipped { seq, reason, principal } = skip;
+    let Skipped { seq, reason, principal, output } = skip;
     let seq = Seq::try_from(seq)?;
     let author = author(principal, Some(reason.clone()));
     on(file, async |ctldb| ctldb.skip(seq, &reason, &author).await)?;
-    writeln!(out, "agents will pass entry {seq} as if it were empty")?;
+    let words = format!("agents will pass entry {seq} as if it were empty");
+    say(output, (words, &json!({ "skipped": seq, "reason": reason })), out)?;
     Ok(Outcome::Done)
 }
 
 /// `ctlstore ledger verify`
-pub(crate) fn verify(file: &CtlDbFile, out: &mut dyn Write) -> Result<Outcome> {
-    match on(file, async |ctldb| ctldb.verify().await)? {
-        Verified { entries: 0, .. } => writeln!(out, "the chain holds: the ledger is empty")?,
-        Verified { first, last, entries } => {
-            writeln!(out, "the chain holds: {entries} entries, from {first} to {last}")?;
-        }
-    }
+pub(crate) fn verify(file: &CtlDbFile, output: Output, out: &mut dyn Write) -> Result<Outcome> {
+    let Verified { first, last, entries } = on(file, async |ctldb| ctldb.verify().await)?;
+    let words = match entries {
+        0 => "the chain holds: the ledger is empty".to_owned(),
+        entries => format!("the chain holds: {entries} entries, from {first} to {last}"),
+    };
+    say(output, (words, &json!({ "entries": entries, "first": first, "last": last })), out)?;
     Ok(Outcome::Done)
 }
 
 /// `ctlstore ctldb …`
 pub(crate) fn ctldb(args: CtlDbCommand, out: &mut dyn Write) -> Result<Outcome> {
     match args {
-        CtlDbCommand::NewHistory { above, reason, principal, ctldb } => {
+        CtlDbCommand::NewHistory { above, reason, principal, output, ctldb } => {
             let above = Seq::try_from(above)?;
             let author = author(principal, reason);
             let history = on(&ctldb, async |ctldb| ctldb.new_history(above, &author).await)?;
-            writeln!(out, "history {history} begins, its first entry comes after {above}")?;
+            let words = format!("history {history} begins, its first entry comes after {above}");
+            say(output, (words, &json!({ "history": history, "above": above })), out)?;
         }
     }
     Ok(Outcome::Done)
 }
 
-fn on<T>(file: &CtlDbFile, work: impl AsyncFnOnce(CtlDb) -> Result<T, ctldb::Error>) -> Result<T> {
+/// Does something with ctldb.
+pub(crate) fn on<T, E>(file: &CtlDbFile, work: impl AsyncFnOnce(CtlDb) -> Result<T, E>) -> Result<T>
+where
+    anyhow::Error: From<E>,
+{
     let ctldb = CtlDb::open(url(&file.ctldb_url_file)?)?;
     let runtime = Runtime::new()?;
     Ok(runtime.block_on(work(ctldb))?)
 }
 
-fn url(file: &PathBuf) -> Result<CtlDbUrl> {
+pub(crate) fn url(file: &Path) -> Result<CtlDbUrl> {
     let text = fs::read_to_string(file)
         .with_context(|| format!("cannot read {}, the file of --ctldb-url-file", file.display()))?;
     let url =

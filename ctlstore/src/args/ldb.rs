@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use crate::args::Output;
+
 /// What FILE may hold; a page of the manual within the help.
 const FORMAT: &str = "\
 A FILE is a stream of documents: YAML, separated by ---, or JSON, one a line. Each is one of
@@ -30,6 +32,9 @@ pub(crate) enum Ldb {
         /// The directory to make, laid out as an agent's. It must be empty or not be there.
         #[arg(long, value_name = "DIR", default_value = "ldb")]
         dir: PathBuf,
+        /// How to print.
+        #[arg(long, value_name = "FORM", value_enum, default_value_t = Output::Table)]
+        output: Output,
     },
     /// Give the LDB's directory to the agent's user, making it if need be; for an init container that runs as root
     #[command(
@@ -42,5 +47,8 @@ pub(crate) enum Ldb {
         /// The agent's user and group, a number; the default is the image's.
         #[arg(long, value_name = "ID", default_value_t = 64_000)]
         owner: u32,
+        /// How to print.
+        #[arg(long, value_name = "FORM", value_enum, default_value_t = Output::Table)]
+        output: Output,
     },
 }

@@ -1,10 +1,11 @@
 //! Flags of the commands that look into the ledger and look after it and ctldb: `ledger`, `history` and `ctldb`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Subcommand;
 
-use crate::args::{Admin, TableName};
+use crate::args::{Admin, Output, TableName};
 
 /// How to reach ctldb.
 #[derive(Debug, clap::Args)]
@@ -51,14 +52,62 @@ pub(crate) enum Ledger {
         #[command(flatten)]
         ctldb: CtlDbFile,
     },
+    /// Remove old entries, as far as no snapshot and no node needs them. Says what limits it, and with --dry-run removes
+    /// nothing
+    #[command(
+        after_help = "Exit code: 0 done, also when nothing may go, 1 error, 2 usage.\n\nExample: ctlstore ledger prune --keep 7d --dry-run --snapshot-url s3://ctlstore-prod/snapshots?region=eu-west-1 --node-positions-file positions --ctldb-url-file /etc/ctlstore/ctldb-url"
+    )]
+    Prune {
+        #[command(flatten)]
+        prune: Prune,
+        #[command(flatten)]
+        ctldb: CtlDbFile,
+    },
     /// Check every digest and the chain, from the first entry kept
     #[command(
         after_help = "Exit code: 0 the chain holds, 1 error, 2 usage.\n\nExample: ctlstore ledger verify --ctldb-url-file /etc/ctlstore/ctldb-url"
     )]
     Verify {
+        /// How to print.
+        #[arg(long, value_name = "FORM", value_enum, default_value_t = Output::Table)]
+        output: Output,
         #[command(flatten)]
         ctldb: CtlDbFile,
     },
+}
+
+#[derive(Debug, clap::Args)]
+#[group(id = "pruning")]
+pub(crate) struct Prune {
+    /// Keep entries younger than this, whatever else: 7d, 36h.
+    #[arg(long, value_name = "TIME", value_parser = daemon::duration::parse)]
+    pub(crate) keep: Duration,
+    /// Only say what would be removed, and what limits it.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Where agents keep snapshots (s3://BUCKET/PREFIX?OPTIONS or file:///DIR), as for them; reading is enough. The ledger
+    /// is kept from the second newest verified one on.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CTLSTORE_SNAPSHOT_URL",
+        conflicts_with = "without_snapshots"
+    )]
+    pub(crate) snapshot_url: Option<String>,
+    /// Do not ask for snapshots. A node that begins anew without one then cannot follow any more, nor can one whose snapshot
+    /// is older than what goes.
+    #[arg(long)]
+    pub(crate) without_snapshots: bool,
+    /// File with the positions of the nodes that reported within a day, a line for each, of which the last word is the
+    /// position as in the header ctlstore-position. The ledger is kept from the slowest one on.
+    #[arg(long, value_name = "FILE", conflicts_with = "without_nodes")]
+    pub(crate) node_positions_file: Option<PathBuf>,
+    /// Do not ask where nodes are. One that is behind what goes stops and begins anew from a snapshot.
+    #[arg(long)]
+    pub(crate) without_nodes: bool,
+    /// How to print.
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, clap::Args)]
@@ -71,6 +120,9 @@ pub(crate) struct Skipped {
     /// Who does it, for those who come after you.
     #[arg(long, value_name = "NAME", default_value = "unknown", env = "USER")]
     pub(crate) principal: String,
+    /// How to print.
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,6 +141,9 @@ pub(crate) enum CtlDbCommand {
         /// Who does it; it goes to the log.
         #[arg(long, value_name = "NAME", default_value = "unknown", env = "USER")]
         principal: String,
+        /// How to print.
+        #[arg(long, value_name = "FORM", value_enum, default_value_t = Output::Table)]
+        output: Output,
         #[command(flatten)]
         ctldb: CtlDbFile,
     },

@@ -1,4 +1,5 @@
-//! Flags of the commands that read a node's LDB: `get`, `scan`, `status` and `wait`.
+//! Flags of the commands that read a node's LDB: `get`, `scan` and `wait`; `status` and
+//! `doctor` have a file of their own.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,15 +54,6 @@ pub(crate) struct Scan {
     /// The first columns of the key; bytes as 0x and hexadecimal digits.
     #[arg(allow_negative_numbers = true)]
     pub(crate) key: Vec<String>,
-    #[command(flatten)]
-    pub(crate) source: Source,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Exit code: 0 there is an LDB, 1 error, 2 usage.\n\nExample: ctlstore status --ldb /var/lib/ctlstore"
-)]
-pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) source: Source,
 }

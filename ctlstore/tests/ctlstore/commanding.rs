@@ -113,7 +113,7 @@ async fn rows(executive: &Executive) {
     let ended = executive.run(&["ledger", "show", "5"]).await;
     assert_eq!(
         (ended.code(), ended.stderr.as_str()),
-        (Some(3), "ctlstore: no entry 5, the last one is 4\n")
+        (Some(3), "ctlstore: no entry 5: the last one is 4\n")
     );
 
     limits(executive).await;

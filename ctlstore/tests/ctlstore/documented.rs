@@ -1,17 +1,17 @@
-//! The commands of `docs/writing.md`, run one after the other as they stand there.
+//! The commands of `docs/writing.md` and `docs/operating.md`, run one after the other as they stand there.
 
 use std::path::Path;
 use std::process::Command;
 
 use testkit::program;
 
-use crate::running::Folder;
+use crate::running::{Folder, batch};
 
 /// The commands of the page, each with the lines that its output must have.
 fn commands(page: &str) -> Vec<(String, Vec<String>)> {
     let mut commands: Vec<(String, Vec<String>)> = Vec::new();
     let mut inside = false;
-    for line in page.lines() {
+    for line in page.lines().map(str::trim_start) {
         match (line.strip_prefix("$ "), commands.last_mut()) {
             _ if line.starts_with("```") => inside = line == "```console",
             (Some(command), _) if inside => commands.push((command.to_owned(), Vec::new())),
@@ -26,20 +26,39 @@ fn commands(page: &str) -> Vec<(String, Vec<String>)> {
 async fn what_the_page_on_writing_says_is_so() {
     let folder = Folder::new();
     let dev = folder.start().await;
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/writing.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let page = page.replace("127.0.0.1:3000", &dev.executive.to_string());
-    let commands = commands(&page);
-    assert!(commands.len() > 10, "{commands:?}");
+    let place = tempfile::tempdir().unwrap();
+    let page = page("writing.md").replace("127.0.0.1:3000", &dev.executive.to_string());
+    hold(&page, 10, place.path());
+}
+
+#[tokio::test]
+async fn what_the_page_on_operating_says_is_so() {
+    let folder = Folder::new();
+    let dev = folder.start().await;
+    dev.register();
+    dev.write(&batch()).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    std::fs::copy(folder.url_file(), place.path().join("ctldb-url")).unwrap();
+    hold(&page("operating.md"), 5, place.path());
+}
+
+fn page(name: &str) -> String {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    std::fs::read_to_string(docs.join(name)).unwrap()
+}
+
+/// Runs the commands of a page in this folder; each prints what the page says.
+fn hold(page: &str, least: usize, place: &Path) {
+    let commands = commands(page);
+    assert!(commands.len() > least, "{commands:?}");
     // One shell, for what a command exports is for those after it.
     let script: String =
         commands.iter().map(|(command, _)| format!("{command}\necho '@@'\n")).collect();
     let binary = program::ctlstore().unwrap();
     let path = binary.parent().unwrap().display().to_string();
-    let place = tempfile::tempdir().unwrap();
     let script = format!("exec 2>&1\nPATH='{path}':\"$PATH\"\n{script}");
     let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).current_dir(place.path());
+    shell.args(["-c", &script]).current_dir(place);
     let ran = shell.output().unwrap();
     let all = String::from_utf8(ran.stdout).unwrap();
     let outputs: Vec<&str> = all.split("@@\n").collect();

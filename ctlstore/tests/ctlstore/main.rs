@@ -4,15 +4,20 @@
 
 mod bad_input;
 mod commanding;
+mod completing;
 mod demo;
+mod doctoring;
 mod documented;
 mod embedded;
 mod examples;
 mod executive;
+mod logging;
 mod manifests;
 mod mutating;
 mod poison;
+mod pruning;
 mod reading;
 mod repairs;
 mod running;
+mod telling;
 mod waiting;
