@@ -43,4 +43,6 @@ pub(crate) enum Scenario {
     Executive,
     /// Point reads beside raw SQLite and LMDB; also with 1,000 processes, under writes, after ADD COLUMN
     Ldb,
+    /// One-row reads over HTTP beside a raw hyper server, by TCP and by Unix socket
+    Http,
 }

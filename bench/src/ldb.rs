@@ -7,7 +7,7 @@ mod attached;
 mod column;
 mod latency;
 mod lmdb;
-mod node;
+pub(crate) mod node;
 mod point;
 mod raw;
 mod syscalls;

@@ -12,6 +12,7 @@ use crate::args::{Args, Scenario};
 mod args;
 mod executive;
 mod fixture;
+mod http;
 mod idle;
 mod ldb;
 mod process;
@@ -31,6 +32,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<bool> {
+    if let [what, socket] = args.child.as_slice()
+        && what == "hello"
+    {
+        return http::hello_child(socket).map(|()| true);
+    }
     if !args.child.is_empty() {
         return ldb::child(&args.child);
     }
@@ -51,6 +57,7 @@ fn run(args: &Args) -> Result<bool> {
             Scenario::Idle => idle::run(args, &mut out, &mut json)?,
             Scenario::Executive => executive::run(args, &mut out, &mut json)?,
             Scenario::Ldb => ldb::run(args, &mut out, &mut json)?,
+            Scenario::Http => http::run(args, &mut out, &mut json)?,
         };
     }
     let verdict = if kept { "every budget was kept" } else { "a budget was missed: NOT KEPT" };

@@ -1,6 +1,8 @@
 //! The released agent as a process of its own, as on a node.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -60,6 +62,45 @@ impl Agent {
 }
 
 impl Drop for Agent {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A sidecar over the LDB of an agent. Dropping it ends it.
+pub(crate) struct Sidecar {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl Sidecar {
+    /// Starts it, and waits until it listens.
+    pub(crate) fn start(ldb_dir: &Path) -> Result<Self> {
+        let mut command = Command::new(binary()?);
+        command.args(["--log-format", "json", "sidecar", "--bind", "127.0.0.1:0", "--ldb"]);
+        command.arg(ldb_dir).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("start ctlstore sidecar")?;
+        let lines = child.stderr.take().map(BufReader::new).context("no stderr")?.lines();
+        let mut sidecar = Self { child, addr: ([127, 0, 0, 1], 0).into() };
+        for line in lines {
+            let line = line?;
+            if let Some((_, rest)) = line.split_once("\"read\":\"") {
+                sidecar.addr = rest.split('"').next().unwrap_or_default().parse()?;
+                return Ok(sidecar);
+            }
+        }
+        bail!("the sidecar ended before it said where it listens")
+    }
+
+    /// Where it serves.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+impl Drop for Sidecar {
     fn drop(&mut self) {
         // Both fail only for a process that has ended.
         let _ = self.child.kill();

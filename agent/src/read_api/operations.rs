@@ -88,9 +88,11 @@ fn originals() -> Vec<Operation> {
             .gives(Content::Json(anything)),
         Operation::original(GET, "/healthcheck", original::health)
             .called("getHealth", "200 once an entry was applied.")
+            .gives(Content::Nothing)
             .open(),
         Operation::original(GET, "/ping", original::health)
             .called("ping", "200 once an entry was applied.")
+            .gives(Content::Nothing)
             .open(),
     ]
 }

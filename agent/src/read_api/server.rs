@@ -53,11 +53,19 @@ pub(crate) enum OpenError {
     Listen(#[source] io::Error),
 }
 
+/// A way in.
+#[derive(Debug)]
+struct Door {
+    listener: Listener,
+    tls: Option<Arc<Tls>>,
+    tokens: Option<Arc<Tokens>>,
+}
+
 /// The read API, listening.
 #[derive(Debug)]
 pub(crate) struct ReadServer {
     app: App,
-    servers: Vec<(Listener, Option<Arc<Tls>>, Option<Arc<Tokens>>)>,
+    doors: Vec<Door>,
     addr: Option<SocketAddr>,
     tls: Option<Arc<Tls>>,
     tokens: Option<Arc<Tokens>>,
@@ -81,23 +89,24 @@ impl ReadServer {
             Some(addr) => Some(bind(addr).await?.into_std().map_err(OpenError::Listen)?),
             None => None,
         };
-        let (mut servers, mut addr, mut file) = (Vec::new(), None, None);
+        let (mut doors, mut addr, mut file) = (Vec::new(), None, None);
         {
             // Connections belong to the threads that accept them.
             let _entered = threads.handle().enter();
             if let Some(tcp) = tcp {
                 let listener = TcpListener::from_std(tcp).map_err(OpenError::Listen)?;
                 addr = Some(listener.local_addr().map_err(OpenError::Listen)?);
-                servers.push((listener.into(), tls.clone(), tokens.clone()));
+                let (tls, tokens) = (tls.clone(), tokens.clone());
+                doors.push(Door { listener: listener.into(), tls, tokens });
             }
             if let Some(path) = places.socket {
                 let (listener, made) = socket::listen(&path, SOCKET_MODE)?;
-                servers.push((listener.into(), None, None));
+                doors.push(Door { listener: listener.into(), tls: None, tokens: None });
                 file = Some(made);
             }
         }
         let app = App::new(source, args, openapi_document(&operations()));
-        Ok(Self { app, servers, addr, tls, tokens, _socket: file, threads })
+        Ok(Self { app, doors, addr, tls, tokens, _socket: file, threads })
     }
 
     /// Where it listens.
@@ -107,10 +116,10 @@ impl ReadServer {
 
     /// Serves until `stop`, on its own threads.
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), Infallible> {
-        let Self { app, servers, tls, tokens, _socket, threads, .. } = self;
+        let Self { app, doors, tls, tokens, _socket, threads, .. } = self;
         let operations = operations();
         let mut running: Vec<JoinHandle<_>> = Vec::new();
-        for (listener, tls, tokens) in servers {
+        for Door { listener, tls, tokens } in doors {
             let routes = routes(&app, &operations, tokens.as_ref());
             let server = Server { listener, tls, limits: Limits::default() };
             let flight = app.flight.clone();

@@ -17,12 +17,12 @@ pub(crate) async fn get(State(app): State<App>) -> Result<Response, Error> {
         }
         Node::Sidecar => {
             let agent = app.feed.agent_status().await;
-            Json(of_sidecar(&app, agent)?).into_response()
+            Json(of_sidecar(&app, agent.as_ref())?).into_response()
         }
     })
 }
 
-fn of_sidecar(app: &App, agent: Option<Value>) -> Result<Value, Error> {
+fn of_sidecar(app: &App, agent: Option<&Value>) -> Result<Value, Error> {
     let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs_f64());
     Ok(json!({
         "state": "sidecar",

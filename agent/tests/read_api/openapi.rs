@@ -60,7 +60,7 @@ async fn the_document_is_whole_and_every_operation_is_driven() {
         for (method, operation) in operations.as_object().unwrap() {
             let id = operation["operationId"].as_str().unwrap().to_owned();
             assert!(operation["summary"].as_str().unwrap().ends_with('.'), "{id}");
-            assert!(operation["responses"]["200"].is_object() || id == "ping" || id == "getHealth");
+            assert!(operation["responses"]["200"].is_object(), "{id}");
             let mine = REQUESTS.iter().filter(|(of, ..)| *of == id);
             let mut driven = 0;
             for (_, verb, targets, body) in mine {

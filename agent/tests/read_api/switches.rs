@@ -28,7 +28,8 @@ async fn reads_go_on_while_the_file_is_replaced() {
         (0..8).map(|number| tokio::spawn(follow(addr, number, Arc::clone(&end)))).collect();
     let (start, mut number, mut generation) = (Instant::now(), 0, 1);
     let mut next: Option<Connection> = None;
-    while start.elapsed() < Duration::from_secs(3) {
+    let mut switched = start;
+    while generation < 5 {
         number += 1;
         let sql = format!(
             "BEGIN; UPDATE pair___rows SET n = {number}; UPDATE _ldb_seq SET seq = {}; COMMIT",
@@ -39,7 +40,8 @@ async fn reads_go_on_while_the_file_is_replaced() {
             None => node.test.sql(&sql).unwrap(),
         }
         set(&node.test, layout::word::SEQ, number + 2);
-        if number % 200 == 0 {
+        if switched.elapsed() > Duration::from_millis(500) {
+            switched = Instant::now();
             generation += 1;
             next = Some(replace(&node.test, next.as_ref(), generation));
         }
@@ -50,7 +52,7 @@ async fn reads_go_on_while_the_file_is_replaced() {
     for client in clients {
         reads += client.await.unwrap();
     }
-    assert!(generation > 2 && reads > 500, "{generation} generations, {reads} reads");
+    assert!(reads > 100, "{reads} reads in {:?}", start.elapsed());
     node.stop().await;
 }
 
