@@ -49,6 +49,20 @@ pub(crate) fn agent(args: agent::args::Args) -> Result<Outcome> {
     })
 }
 
+/// `ctlstore sidecar`
+pub(crate) fn sidecar(args: agent::args::SidecarArgs) -> Result<Outcome> {
+    let ldb = args.ldb.clone();
+    // It only waits: reads have threads of their own.
+    run(1, async {
+        let stop = daemon::signal::stop_on_signal()?;
+        let told = |started: agent::sidecar::Started| {
+            let (read, admin) = (started.addr.map(display), started.admin_addr.map(display));
+            info!(ldb = %ldb.display(), read, admin, "sidecar started");
+        };
+        agent::sidecar::run(args, stop, told).await
+    })
+}
+
 fn run(threads: usize, service: impl Future<Output = Result<()>>) -> Result<Outcome> {
     // Few threads: none of the services computes, they wait. SQLite works on threads of its own.
     let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
