@@ -14,6 +14,9 @@ use crate::print;
 
 #[derive(Debug, Deserialize)]
 struct Versions {
+    /// What is older is gone; told since ledgers are pruned.
+    #[serde(default)]
+    pruned_through: u64,
     versions: Vec<Version>,
 }
 
@@ -36,18 +39,28 @@ pub(crate) fn history(args: History, out: &mut dyn Write) -> Result<Outcome> {
     let key: Vec<&str> = key.iter().map(String::as_str).collect();
     let path = [&["v1", "history", &family, &table], key.as_slice()].concat();
     let answer: Value = run(async { Ok(http.read(Ask::get(&path)).await?) })?;
-    let Versions { versions } = serde_json::from_value(answer.clone())?;
+    let Versions { pruned_through, versions } = serde_json::from_value(answer.clone())?;
+    let gone = match pruned_through {
+        0 => String::new(),
+        through => format!("entries up to {through} were pruned, and older versions with them"),
+    };
     if versions.is_empty() {
         let key = print::line(&key.join(" "));
         let what = format!("no version of row {key} of {family}___{table} is in the ledger");
-        return Ok(Outcome::NotFound(what));
+        let why = if gone.is_empty() { gone } else { format!(": {gone}") };
+        return Ok(Outcome::NotFound(what + &why));
     }
     match flags.output {
         Output::Json => {
             let versions = answer["versions"].as_array().into_iter().flatten();
             versions.into_iter().try_for_each(|version| writeln!(out, "{version}"))?;
         }
-        Output::Table => print::table(&lines(&versions), out)?,
+        Output::Table => {
+            print::table(&lines(&versions), out)?;
+            if !gone.is_empty() {
+                writeln!(out, "\n{gone}")?;
+            }
+        }
     }
     Ok(Outcome::Done)
 }
@@ -94,7 +107,7 @@ mod tests {
              "writer": "importer", "principal": "importer", "source_address": "10.0.0.1", "request_id": "x", "reason": "a\u{1b}"},
             {"seq": 5, "at": null, "op": "drop", "values": null, "writer": null, "principal": "alice",
              "source_address": null, "request_id": "y", "reason": null}]});
-        let Versions { versions } = serde_json::from_value(answer).unwrap();
+        let Versions { versions, .. } = serde_json::from_value(answer).unwrap();
         let lines = lines(&versions);
         let time = "2026-01-02T03:04:05.000006Z";
         let values = r#"id="a\nb" n=1"#;

@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug, Deserialize)]
 struct Entries {
     head: u64,
+    /// That and why the first of them are missing.
+    gone: Option<String>,
     entries: Vec<Value>,
 }
 
@@ -55,7 +57,7 @@ pub(crate) fn tail(
         let head = entries(&http, 0, 1).await?.head;
         let mut after = head.saturating_sub(lines.into());
         loop {
-            let Entries { head, entries } = entries(&http, after, PAGE).await?;
+            let Entries { head, gone: _, entries } = entries(&http, after, PAGE).await?;
             for entry in &entries {
                 after = print_line(entry, flags.output, out)?.max(after);
             }
@@ -80,10 +82,11 @@ pub(crate) fn show(seq: u64, flags: &Admin, out: &mut dyn Write) -> Result<Outco
         return Ok(Outcome::NotFound("the ledger begins at sequence 1".to_owned()));
     };
     let found = run(entries(&http, before, 1))?;
-    let Entries { head, entries } = found;
+    let Entries { head, gone, entries } = found;
     let entry = entries.into_iter().find(|entry| entry["seq"] == seq);
     let Some(json) = entry else {
-        return Ok(Outcome::NotFound(format!("no entry {seq}, the last one is {head}")));
+        let why = gone.unwrap_or_else(|| format!("the last one is {head}"));
+        return Ok(Outcome::NotFound(format!("no entry {seq}: {why}")));
     };
     if flags.output == Output::Json {
         writeln!(out, "{json}")?;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use testkit::program;
 
-use crate::running::{Folder, batch};
+use crate::running::{Folder, batch, example};
 
 /// The commands of the page, each with the lines that its output must have.
 fn commands(page: &str) -> Vec<(String, Vec<String>)> {
@@ -40,6 +40,25 @@ async fn what_the_page_on_operating_says_is_so() {
     let place = tempfile::tempdir().unwrap();
     std::fs::copy(folder.url_file(), place.path().join("ctldb-url")).unwrap();
     hold(&page("operating.md"), 5, place.path());
+}
+
+#[tokio::test]
+async fn what_the_page_on_the_nodes_api_says_is_so() {
+    let folder = Folder::new();
+    let dev = folder.start().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let batches = example().join("batches").display().to_string();
+    let places = [
+        ("127.0.0.1:3000", dev.executive.to_string()),
+        ("127.0.0.1:1331", dev.read.to_string()),
+        ("127.0.0.1:1332", free.to_string()),
+        (".dev/ldb", folder.ldb().display().to_string()),
+        ("examples/billing/batches", batches),
+    ];
+    let page = page("node-api.md");
+    let page = places.iter().fold(page, |page, (from, to)| page.replace(from, to));
+    let place = tempfile::tempdir().unwrap();
+    hold(&page, 10, place.path());
 }
 
 fn page(name: &str) -> String {
