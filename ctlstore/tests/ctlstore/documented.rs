@@ -1,4 +1,4 @@
-//! The commands of `docs/writing.md` and `docs/operating.md`, run one after the other as they stand there.
+//! The commands of `docs/writing.md`, `docs/operating.md` and `docs/node-api.md`, run one after the other as they stand there.
 
 use std::path::Path;
 use std::process::Command;
