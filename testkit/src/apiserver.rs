@@ -120,6 +120,25 @@ impl ApiServer {
         self.place.file("kubeconfig")
     }
 
+    /// A kubeconfig file of whoever has this token, for programs.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn kubeconfig_of(&self, token: &str) -> Result<PathBuf> {
+        let file = self.place.file(&format!("kubeconfig-{}", random_name()));
+        let config = self.place.kubeconfig(&json!({ "token": token }));
+        write(&file, &config.to_string())?;
+        Ok(file)
+    }
+
+    /// A client of whoever has this token, as [`ApiServer::client`].
+    ///
+    /// # Errors
+    /// As [`ApiServer::client`].
+    pub async fn client_of(&self, token: &str) -> Result<Client> {
+        self.client_with(json!({ "token": token })).await
+    }
+
     /// Installs our CRDs, or brings them up to date, and waits until the server takes objects of them.
     ///
     /// # Errors

@@ -19,10 +19,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 enum ClusterError {
     #[error("the kubeconfig {} leads to no cluster", file.display())]
-    Kubeconfig {
-        file: PathBuf,
-        source: KubeconfigError,
-    },
+    Kubeconfig { file: PathBuf, source: KubeconfigError },
     #[error(
         "the pod's service account is not mounted, set automountServiceAccountToken or turn presence off with --presence=false"
     )]

@@ -22,14 +22,22 @@ use crate::bootstrap::share::{Reason, Share, Turn};
 use crate::presence::claims::{self, Rival, Silences};
 use crate::presence::own::{Own, PresenceError, answered};
 
-/// What befalls one node often befalls all; their first questions are spread over this.
-const SPREAD: Duration = Duration::from_secs(30);
+/// How long nodes wait for each other.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// What befalls one node often befalls all; their first questions are spread over this.
+    spread: Duration,
+    /// From a claim to a look at who else has one: claims that were under way have been written by then.
+    settle: Duration,
+    /// Who is refused asks again after this, or up to three times of it.
+    again: Duration,
+}
 
-/// From a claim to a look at who else has one: claims that were under way have been written by then.
-const SETTLE: Duration = Duration::from_secs(5);
-
-/// Who is refused asks again after this, or up to three times of it.
-const AGAIN: Duration = Duration::from_secs(60);
+const PACE: Pace = Pace {
+    spread: Duration::from_secs(30),
+    settle: Duration::from_secs(5),
+    again: Duration::from_secs(60),
+};
 
 /// The share of nodes that may build their files anew at the same time.
 #[derive(Debug)]
@@ -38,6 +46,7 @@ pub struct FleetShare {
     percent: u8,
     /// Decides while the API server cannot be asked.
     alone: Box<dyn Share>,
+    pace: Pace,
     memory: Mutex<Memory>,
 }
 
@@ -53,7 +62,7 @@ impl Share for FleetShare {
     async fn may_rebuild(&self, reason: Reason) -> Turn {
         let mut memory = self.memory.lock().await;
         let spread = match reason {
-            Reason::Forked | Reason::Gap | Reason::Stuck => SPREAD,
+            Reason::Forked | Reason::Gap | Reason::Stuck => self.pace.spread,
             // Nobody can read it meanwhile.
             Reason::Damaged => Duration::ZERO,
         };
@@ -84,19 +93,19 @@ impl Share for FleetShare {
 
 impl FleetShare {
     pub(super) fn new(own: Arc<Own>, percent: u8, alone: Box<dyn Share>) -> Self {
-        Self { own, percent, alone, memory: Mutex::default() }
+        Self { own, percent, alone, pace: PACE, memory: Mutex::default() }
     }
 
     async fn ask(&self, memory: &mut Memory) -> Result<Turn, PresenceError> {
         let places = claims::places(self.percent, self.nodes().await?);
         let rivals = self.rivals(memory).await?;
-        let refused = Turn::No { again: by_chance(AGAIN, 1.0..3.0) };
+        let refused = Turn::No { again: by_chance(self.pace.again, 1.0..3.0) };
         match self.own.claimed().await {
             Some(claim) if claim.building => Ok(Turn::Yes),
             None if claims::may_claim(&rivals, places) => {
                 let claim = RebuildClaim { since: Timestamp::now(), building: false };
                 self.own.claim(Some(claim)).await?;
-                Ok(Turn::No { again: SETTLE })
+                Ok(Turn::No { again: self.pace.settle })
             }
             None => Ok(refused),
             Some(claim) => {
@@ -145,3 +154,6 @@ impl FleetShare {
 fn by_chance(time: Duration, parts: Range<f64>) -> Duration {
     time.mul_f64(rand::rng().random_range(parts))
 }
+
+#[cfg(test)]
+mod tests;
