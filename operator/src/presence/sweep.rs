@@ -54,3 +54,54 @@ async fn delete(api: &Api<Lease>, lease: SilentLease) -> Result<(), Error> {
         Err(_) => Err(Error::Silent { name }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use anyhow::Result;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+    use kube::ResourceExt;
+    use kube::api::{ListParams, PostParams};
+    use kube::runtime::watcher::Event;
+    use serde_json::json;
+    use testkit::apiserver::ApiServer;
+
+    use super::*;
+    use crate::watch::Sink;
+
+    #[tokio::test]
+    async fn only_leases_that_nobody_renews_are_deleted() -> Result<()> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let server = ApiServer::shared();
+        let (client, namespace) = (server.client().await?, server.create_namespace()?);
+        let api = Api::<Lease>::namespaced(client.clone(), &namespace);
+        let old = MicroTime(jiff::Timestamp::now() - jiff::SignedDuration::from_mins(61));
+        let (fleet, post) = (Fleet::default(), PostParams::default());
+        let mut sink = fleet.leases();
+        sink.take(&Event::Init).await;
+        for (name, renewed) in [
+            ("ctlstore-node-gone", &old),
+            ("ctlstore-node-back", &old),
+            ("ctlstore-node-here", &MicroTime(jiff::Timestamp::now())),
+            ("operator", &old),
+        ] {
+            let lease = json!({"metadata": {"name": name}, "spec": {"renewTime": renewed}});
+            let lease = api.create(&post, &serde_json::from_value(lease)?).await?;
+            sink.take(&Event::InitApply(lease)).await;
+        }
+        sink.take(&Event::InitDone).await;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(601)).await;
+        tokio::time::resume();
+        // It comes back after we looked.
+        let mut back = api.get("ctlstore-node-back").await?;
+        back.spec.get_or_insert_default().holder_identity = Some("back".to_owned());
+        api.replace("ctlstore-node-back", &post, &back).await?;
+        sweep(&fleet, &client, &namespace).await;
+        let left = api.list(&ListParams::default()).await?;
+        let left: Vec<_> = left.items.iter().map(ResourceExt::name_any).collect();
+        assert_eq!(left, ["ctlstore-node-back", "ctlstore-node-here", "operator"]);
+        Ok(())
+    }
+}

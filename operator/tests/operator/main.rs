@@ -11,6 +11,7 @@ mod embedded;
 mod limits;
 mod manifest;
 mod outages;
+mod presence;
 mod pruning;
 mod rates;
 mod refusing;
