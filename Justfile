@@ -38,18 +38,22 @@ fuzz SECONDS="60": (setup "demo")
     cargo test --locked --release --package ledger --lib -- --ignored very_many_damaged_statements
     @if cargo +nightly fuzz --version >/dev/null 2>&1; then cd ledger && cargo +nightly fuzz run statement -- -max_total_time={{ SECONDS }}; else echo 'to run libFuzzer, too: rustup toolchain install nightly && cargo install cargo-fuzz'; fi
 
-# Try the executive's API with requests made from its OpenAPI document (fetches schemathesis from PyPI, once)
-schemathesis *ARGS: (setup "demo")
+# Try an API with requests made from its OpenAPI document (fetches schemathesis from PyPI, once): executive or node
+schemathesis SERVICE="executive" *ARGS="": (setup "demo")
     cargo build --locked --bin ctlstore
-    hack/schemathesis.sh "${CARGO_TARGET_DIR:-target}/debug/ctlstore" {{ ARGS }}
+    hack/schemathesis.sh "${CARGO_TARGET_DIR:-target}/debug/ctlstore" {{ SERVICE }} {{ ARGS }}
 
 # Kill the executive 100 times under load, and load two of them for 60 s (minutes, a MariaDB)
 soak-executive: (setup "mariadb")
     cargo build --locked --workspace --bins
     CTLSTORE_KILL_ROUNDS=100 CTLSTORE_SOAK_SECONDS=60 cargo test --locked --package executive --test http -- --nocapture kill:: soak::
 
+# Two uploaders of snapshots at once for a minute, one of them standing still now and then; also by election
+soak-snapshots: (setup "test")
+    cargo test --locked --package agent --test snapshot -- --ignored --nocapture elected::
+
 # All that is checked without running the product; CI runs it
-check: (setup "check") fmt-check tidy deps deny lint crds-check chart-stale
+check: (setup "check") fmt-check tidy deps deny lint crds-check metrics-doc-check chart-stale
 
 # Format the code
 fmt:
@@ -116,6 +120,14 @@ e2e-down:
 [private]
 chart-stale:
     hack/chart.sh stale
+
+# Write docs/metrics.md
+metrics-doc:
+    {{ ctlstore }} metrics-doc > docs/metrics.md
+
+# Is the committed page what the services register?
+metrics-doc-check:
+    {{ ctlstore }} metrics-doc | diff -u docs/metrics.md - || { echo 'docs/metrics.md is out of date: run "./justw metrics-doc"' >&2; exit 1; }
 
 # Measure side by side: just bench NAME; without a name, list the scenarios
 bench *ARGS: (setup "bench")

@@ -1,6 +1,8 @@
 //! Numbers for Prometheus. Counters are counted where things happen; the rest is asked of the status at each scrape. A help
 //! text says what is counted, and after `Alert:` when that should wake somebody: docs/metrics.md is made of it.
 
+mod example;
+
 use std::time::SystemTime;
 
 use prometheus_client::collector::Collector;
@@ -13,9 +15,13 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::bootstrap::{self, told::Phase};
 use crate::ldb::{Condition, Health};
 use crate::source::Kind;
-use crate::status::{Report, State, Status};
+use crate::status::{State, Status};
+use crate::supervisor::Uploaded;
+
+pub use example::example;
 
 /// From a commit into memory to a disk that hangs.
 const APPLY_SECONDS: [f64; 12] =
@@ -77,17 +83,6 @@ impl Metrics {
     }
 }
 
-/// A registry in which each metric has a series, for those who describe them: what a process registers, of a node for which
-/// everything is known.
-#[must_use]
-pub fn example() -> Registry {
-    let (metrics, status, mut registry) = (Metrics::default(), Status::new(), Registry::default());
-    metrics.fetch_error(Kind::Away);
-    status.update(|report| *report = Report::example());
-    metrics.register(&mut registry, status);
-    registry
-}
-
 /// Asked at each scrape.
 #[derive(Debug)]
 struct Gauges(Status);
@@ -127,6 +122,12 @@ impl Collector for Gauges {
             let help =
                 "Time until the LDB has caught up, at the rate of the last seconds. Alert: none";
             seconds(&mut encoder, "catch_up_left", help, left.as_secs_f64())?;
+        }
+        if let Some(uploaded) = &report.snapshot {
+            snapshot(&mut encoder, uploaded)?;
+        }
+        if let Some(told) = &report.bootstrap {
+            bootstrap(&mut encoder, told)?;
         }
         let help = "1 for what replay is doing, 0 for all else. Alert: any but following and starting for 5 min; forked, pruned, hole, poisoned and too_old at once, for they pass only by somebody's hand";
         let mut states = encoder.encode_descriptor("state", help, None, MetricType::Gauge)?;
@@ -168,6 +169,40 @@ fn ldb(encoder: &mut DescriptorEncoder<'_>, health: &Health) -> Result<(), std::
     Ok(())
 }
 
+fn snapshot(
+    encoder: &mut DescriptorEncoder<'_>,
+    uploaded: &Uploaded,
+) -> Result<(), std::fmt::Error> {
+    if let Some(position) = uploaded.position {
+        let help = "Ledger sequence of the newest snapshot in the store. Alert: none";
+        gauge(encoder, "snapshot_position", help, position.seq.get())?;
+    }
+    if let Some(at) = uploaded.at {
+        let age = SystemTime::now().duration_since(at).unwrap_or_default();
+        let help = "Time since the newest snapshot in the store was taken. Alert: above 2 h on all nodes, nobody uploads: see docs/snapshots.md";
+        seconds(encoder, "snapshot_age", help, age.as_secs_f64())?;
+    }
+    Ok(())
+}
+
+fn bootstrap(
+    encoder: &mut DescriptorEncoder<'_>,
+    told: &bootstrap::told::Told,
+) -> Result<(), std::fmt::Error> {
+    let help = "Bytes of the snapshot that were got so far. Alert: none";
+    gauge(encoder, "bootstrap_got_bytes", help, told.bytes)?;
+    let help = "Bytes of the snapshot that the node begins with. Alert: none";
+    gauge(encoder, "bootstrap_whole_bytes", help, told.of)?;
+    let help = "1 for what bootstrapping is doing, 0 for all else. Alert: failed or waiting for 15 min, the node has no LDB or an old one";
+    let mut phases = encoder.encode_descriptor("bootstrap_phase", help, None, MetricType::Gauge)?;
+    for phase in Phase::ALL {
+        let labels = [("phase", phase.as_str())];
+        let metric = phases.encode_family(&labels)?;
+        ConstGauge::new(u64::from(phase == told.phase)).encode(metric)?;
+    }
+    Ok(())
+}
+
 fn counter(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
@@ -197,22 +232,4 @@ fn seconds(
     let unit = Some(&Unit::Seconds);
     let metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
     ConstGauge::new(value).encode(metric)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn every_metric_says_what_it_means_and_when_to_wake_somebody() {
-        let described = daemon::metrics::describe(&super::example()).unwrap();
-        assert!(described.iter().all(|metric| metric.name.starts_with("ctlstore_agent_")));
-        let names: Vec<_> = described.iter().map(|metric| metric.name.as_str()).collect();
-        for name in
-            ["lag_seconds", "nothing_new_seconds", "clock_behind_seconds", "catch_up_left_seconds"]
-        {
-            assert!(
-                names.contains(&format!("ctlstore_agent_{name}").as_str()),
-                "{name}: {names:?}"
-            );
-        }
-    }
 }

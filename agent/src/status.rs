@@ -123,20 +123,6 @@ pub(crate) struct Seen {
 }
 
 impl Report {
-    /// One in which nothing is unknown.
-    pub(crate) fn example() -> Self {
-        let mut report = Status::new().report();
-        let (history, seq, now) = (History::Legacy, Seq::ZERO, SystemTime::now());
-        let asked = Instant::now();
-        report.last_update = Some(LeaderTs::from_micros(0));
-        report.nothing_new = Some(asked);
-        let left = Some(Duration::ZERO);
-        report.catch_up = Some(CatchUp { missing: 0, per_second: 0.0, left });
-        report.ledger =
-            Some(Seen { history, head: seq, low_water: seq, tip: None, at: now, asked });
-        report
-    }
-
     /// Age of the newest entry applied, by the clocks of ctldb's writers and of this node. It rises while nobody writes, so
     /// heartbeats bound it. An entry of the future has no age: see [`Report::clock_behind`].
     pub(crate) fn lag(&self) -> Option<Duration> {

@@ -26,7 +26,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use election::{Election, Role};
-pub(crate) use told::Uploaded;
+pub(crate) use told::{Told, Uploaded};
 
 use crate::args::{SnapshotArgs, TakingArgs, Uploader};
 use crate::presence::Cluster;
@@ -36,7 +36,7 @@ use crate::status::Status;
 use crate::supervisor::due::{Newest, Own, Terms, Wait, due, may};
 use crate::supervisor::take::{Folder, TakeError};
 use crate::supervisor::tally::{Point, Tally};
-use crate::supervisor::told::{Outcome, Told};
+use crate::supervisor::told::Outcome;
 
 /// The first pause after a failure, at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);

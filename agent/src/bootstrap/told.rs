@@ -85,7 +85,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    fn begun() -> Self {
+    pub(crate) fn begun() -> Self {
         Self {
             phase: Phase::Looking,
             from: None,

@@ -58,11 +58,12 @@ impl Collector for Told {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(value).encode(metric)
         };
-        let help = "Last ledger sequence that the change log's file tells of";
+        let help = "Last ledger sequence that the change log's file tells of. Alert: none";
         gauge("ctlstore_agent_changelog_seq", help, seq.get())?;
-        let help = "1 while the change log's file cannot be written, else 0";
+        let help = "1 while the change log's file cannot be written, else 0. Alert: 1 for 5 min";
         gauge("ctlstore_agent_changelog_broken", help, u64::from(trouble.is_some()))?;
-        let (name, help) = ("ctlstore_agent_changelog_errors", "Failed writes of the change log");
+        let (name, help) =
+            ("ctlstore_agent_changelog_errors", "Failed writes of the change log. Alert: none");
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         ConstCounter::new(errors).encode(metric)
     }
