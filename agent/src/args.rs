@@ -5,9 +5,10 @@ mod changes;
 mod presence;
 mod read;
 mod snapshot;
+mod snapshotter;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ledger::{CtlDbUrl, CtlDbUrlError};
@@ -17,6 +18,7 @@ pub use changes::{ChangelogFormat, ChangesArgs};
 pub use presence::PresenceArgs;
 pub use read::{Families, ReadArgs, ServeArgs, SidecarArgs};
 pub use snapshot::{SnapshotArgs, TakingArgs, Uploader};
+pub use snapshotter::SnapshotterArgs;
 
 /// Flags of `ctlstore agent`.
 #[derive(Debug, Clone, clap::Args)]
@@ -199,10 +201,7 @@ impl Args {
         let Self { ldb, bootstrap, snapshot, read, changes, presence, .. } = self;
         ldb.check()?;
         changes.check(&ldb_dir).map_err(ArgsError::Changelog)?;
-        let text = std::fs::read_to_string(&ctldb_url_file)
-            .map_err(|source| ArgsError::Read { path: ctldb_url_file.clone(), source })?;
-        let ctldb = CtlDbUrl::parse(&text)
-            .map_err(|source| ArgsError::Url { path: ctldb_url_file.clone(), source })?;
+        let ctldb = ctldb_url(&ctldb_url_file)?;
         Ok(Config {
             ldb_dir,
             ctldb,
@@ -218,6 +217,13 @@ impl Args {
             presence,
         })
     }
+}
+
+/// The URL of ctldb that a file holds.
+fn ctldb_url(path: &Path) -> Result<CtlDbUrl, ArgsError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ArgsError::Read { path: path.to_owned(), source })?;
+    CtlDbUrl::parse(&text).map_err(|source| ArgsError::Url { path: path.to_owned(), source })
 }
 
 /// More than an hour without a look at the ledger is a typing error.

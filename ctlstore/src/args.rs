@@ -83,6 +83,11 @@ pub(crate) enum Command {
         after_help = "Example: ctlstore sidecar --ldb /var/lib/ctlstore --bind 127.0.0.1:1331"
     )]
     Sidecar(Box<agent::args::SidecarArgs>),
+    /// Upload snapshots for new nodes to begin with, in a process of its own
+    #[command(
+        after_help = "Example: ctlstore snapshotter --ctldb-url-file /etc/ctlstore/ctldb-url --snapshot-url s3://ctlstore-snapshots/prod?region=eu-west-1"
+    )]
+    Snapshotter(Box<agent::args::SnapshotterArgs>),
     /// Run everything in one process on this machine, with SQLite in place of MySQL
     Dev(Dev),
     /// Declare a table, write rows, read them back from the LDB, print how long each step took, and end

@@ -71,6 +71,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome> {
         Command::Executive(args) => service::executive(*args),
         Command::Agent(args) => service::agent(*args),
         Command::Sidecar(args) => service::sidecar(*args),
+        Command::Snapshotter(args) => service::snapshotter(*args),
         Command::Dev(args) => dev::dev(args, out),
         Command::Demo(args) => demo::demo(args, out),
         Command::Get(args) => read::get(&args, out),
@@ -111,6 +112,7 @@ fn usual_filter(command: &Command) -> &'static str {
         | Command::Executive(_)
         | Command::Agent(_)
         | Command::Sidecar(_)
+        | Command::Snapshotter(_)
         | Command::Heartbeat(_) => "info",
         // Its own words say that it is open to everyone.
         Command::Dev(_) | Command::Demo(_) => "warn,executive::run=error",

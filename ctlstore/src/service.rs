@@ -49,6 +49,19 @@ pub(crate) fn agent(args: agent::args::Args) -> Result<Outcome> {
     })
 }
 
+/// `ctlstore snapshotter`
+pub(crate) fn snapshotter(args: agent::args::SnapshotterArgs) -> Result<Outcome> {
+    let config = args.config()?;
+    run(1, async {
+        let stop = daemon::signal::stop_on_signal()?;
+        let told = |started: agent::Started| {
+            let (ldb, admin) = (started.ldb_dir.display(), started.admin_addr.map(display));
+            info!(%ldb, admin, "snapshotter started");
+        };
+        agent::run::run(config, stop, told).await
+    })
+}
+
 /// `ctlstore sidecar`
 pub(crate) fn sidecar(args: agent::args::SidecarArgs) -> Result<Outcome> {
     let ldb = args.ldb.clone();

@@ -95,7 +95,7 @@ impl Default for TakingArgs {
     }
 }
 
-fn location(text: &str) -> Result<Location, String> {
+pub(super) fn location(text: &str) -> Result<Location, String> {
     Location::parse(text).map_err(|error| error.to_string())
 }
 

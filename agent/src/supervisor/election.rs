@@ -69,7 +69,9 @@ impl Election {
             let (candidate, now) = self.cluster.candidate(LEASE, self.timing)?;
             let leads = self.leads.clone();
             // The upload ends by this, before it moves the pointer.
-            let candidate = candidate.with_on_lost(move |_| drop(leads.send_replace(false)));
+            let candidate = candidate.with_on_lost(move |_| {
+                leads.send_replace(false);
+            });
             let ended = tokio::select! {
                 ended = candidate.run(stop.clone()) => ended,
                 () = self.follow(now) => Ok(()),

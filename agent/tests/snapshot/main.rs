@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod download;
+mod elected;
+mod faults;
 mod http;
+mod kill;
 mod ldbs;
 #[path = "../agent/ledger.rs"]
 mod ledger_file;

@@ -99,18 +99,16 @@ async fn a_large_file_takes_little_memory_and_only_what_changed_is_uploaded() {
     let url = server().url(&bucket, server().addr()).unwrap();
     let dir = TempDir::new().unwrap();
     let mut ledger = filled(dir.path(), MIB);
-    // The agent first replays with snapshots put off, so that what replay takes is known.
     let plan = Plan { interval_ms: 500, ..Plan::new(&dir.path().join("ldb"), &ledger, &url) };
     let agent = Uploader::start(&plan);
     agent.publishes(ledger.head()).await;
     drop(agent);
-    // A process that did not replay: what it takes is the snapshot's.
-    ledger.append(&rows(0..1, 1000));
+    // A process that did not replay and has nothing to upload: what it takes beyond that is the snapshot's.
     let agent = Uploader::start(&plan);
-    agent.publishes(ledger.head()).await;
-    // Everything anew.
-    let whole = u64::try_from(wiped(&url).await).unwrap();
+    agent.ends("waiting").await;
     let before = agent.resident_kib();
+    // Everything anew.
+    let whole = wiped(&url).await;
     ledger.append(&rows(1..2, 1000));
     agent.publishes(ledger.head()).await;
     let (peak, uploaded) = (agent.peak_kib(), uploaded(&agent).await);

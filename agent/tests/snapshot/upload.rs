@@ -236,3 +236,19 @@ async fn what_is_old_and_unnamed_is_collected_and_all_that_stays_is_whole() {
     node.publish(&catalog).await.unwrap();
     check_store(&catalog).await;
 }
+
+/// On average over a part: the last one is waited for, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_takes_no_more_of_the_network_than_it_may() {
+    let catalog = Catalog::new(bucket(), History::Legacy);
+    let node = Node::new(10_000);
+    let rate = agent::snapshot::Rate { bytes_per_second: Some(1_000_000) };
+    let start = std::time::Instant::now();
+    let upload = agent::snapshot::Upload { rate, ..crate::ldbs::UPLOAD };
+    let done = upload.publish(&catalog, &node.frozen()).await.unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    let bytes = f64::from(u32::try_from(done.bytes_uploaded).unwrap());
+    println!("{bytes} bytes in {seconds:.2} s");
+    assert!(bytes > 1_500_000.0, "{bytes}");
+    assert!(bytes / seconds <= 1_010_000.0, "{bytes} bytes in {seconds} s");
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
     after_help = "Exit code: 0 after Ctrl-C, 1 error, 2 usage.\n\nExample: ctlstore dev --dir .dev --manifests examples/billing"
 )]
 pub(crate) struct Dev {
-    /// Where ctldb and the LDB are kept. It is made if missing, and found again at the next start.
+    /// Where ctldb, the LDB and its snapshots are kept. It is made if missing, and found again at the next start.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: PathBuf,
     /// A YAML file of CtlFamily and CtlTable resources, or a folder of them; re-read on change.

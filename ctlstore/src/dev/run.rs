@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent::args::SnapshotArgs;
 use anyhow::{Context, Result, ensure};
 use ctldb::CtlDb;
 use daemon::tasks::Tasks;
 use ledger::CtlDbUrl;
 use operator::Manifests;
+use store::Location;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +19,8 @@ use crate::dev::{Config, Places, Said};
 
 /// Who waits for the ledger is on the same machine, so looking often costs next to nothing.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Where snapshots are kept, in the folder of all the rest.
+const SNAPSHOTS: &str = "snapshots";
 /// Ctrl-C stops within 2 s; this leaves time to say so.
 const DRAIN: Duration = Duration::from_millis(1500);
 
@@ -32,8 +36,9 @@ pub(crate) async fn run(
         "no file or folder {}: name the YAML of your CtlFamily and CtlTable resources with --manifests",
         manifests.display()
     );
-    fs::create_dir_all(&config.dir)
-        .with_context(|| format!("cannot make the folder {}", config.dir.display()))?;
+    let snapshots = config.dir.join(SNAPSHOTS);
+    fs::create_dir_all(&snapshots)
+        .with_context(|| format!("cannot make the folder {}", snapshots.display()))?;
     let mut tasks = Tasks::new(stop);
     let ctldb = config.dir.join("ctldb.sqlite");
     let opened = CtlDb::open(CtlDbUrl::Sqlite(ctldb.clone()))?;
@@ -54,6 +59,7 @@ async fn start(
     let (ldb, url) = (config.dir.join("ldb"), CtlDbUrl::Sqlite(ctldb.clone()));
 
     let mut agent = agent::Config::new(ldb.clone(), url.clone());
+    agent.snapshot = SnapshotArgs::always(Location::File(config.dir.join(SNAPSHOTS)));
     (agent.read_bind, agent.poll_interval) = (Some(config.read_bind), POLL_INTERVAL);
     let (up, started) = oneshot::channel();
     tasks.spawn("agent", agent::run::run(agent, stop.clone(), send(up)));
