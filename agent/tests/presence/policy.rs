@@ -69,7 +69,7 @@ async fn an_agents_token_writes_its_nodes_lease_and_that_of_the_uploader() -> Re
     let loose = cluster.server.kubectl(&["create", "token", "agent", &inside])?;
     let loose = cluster.leases(cluster.server.client_of(loose.trim()).await?);
     forbidden(patch(&loose, &name(&mine)).await);
-    forbidden(create(&loose, "ctlstore-node-").await);
+    forbidden(create(&loose, "ctlstore-node-third").await);
     patch(&loose, "ctlstore-snapshot").await?;
     // It is about agents only.
     patch(&admin, &name(&other)).await?;
