@@ -123,8 +123,13 @@ impl Bootstrap {
         loop {
             let need = *self.needs.borrow_and_update();
             let waits = self.demand.is_none();
+            if waits && need == Need::Unknown {
+                self.woken(None).await;
+                continue;
+            }
             if waits && need == Need::Nothing {
                 self.told.rests();
+                self.snapshots.forget();
                 self.woken(None).await;
                 continue;
             }
@@ -158,7 +163,7 @@ impl Bootstrap {
     /// Tries once, tells what became of it; how long to wait if that was nothing.
     async fn attempted(&mut self, backoff: &mut Backoff) -> Option<Duration> {
         let (need, demand) = (*self.needs.borrow_and_update(), self.demand.take());
-        if need == Need::Nothing && demand.is_none() {
+        if matches!(need, Need::Unknown | Need::Nothing) && demand.is_none() {
             return None;
         }
         if demand.is_none() && self.snapshots.are_none() {
@@ -248,7 +253,7 @@ impl Bootstrap {
     /// A node that serves waits for its turn: it is not alone with its trouble.
     async fn must_wait(&self, need: Need) -> Option<Duration> {
         let reason = match need {
-            Need::Nothing | Need::Begin => return None,
+            Need::Unknown | Need::Nothing | Need::Begin => return None,
             Need::Damaged => Reason::Damaged,
             Need::Forked => Reason::Forked,
             Need::Gap => Reason::Gap,

@@ -128,7 +128,7 @@ impl Control {
             Ok(message) => message,
             Err(why) => return say(&mut write, &Line::no(&why)).await,
         };
-        while self.status.report().ldb.condition == Condition::Rebuilding {
+        while self.status.report().ldb.condition != Condition::Sound {
             let text = format!("{message}; it is served when it has come as far as the old one");
             let line =
                 Line { phase: "catching_up".to_owned(), message: Some(text), ..last.clone() };

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
-use crate::args::{LdbLimits, PresenceArgs, SnapshotArgs};
+use crate::args::{PresenceArgs, SnapshotArgs};
 use crate::bootstrap::ready::Serving;
 use crate::bootstrap::share::{Jitter, Share};
 use crate::bootstrap::told::Teller;

@@ -7,7 +7,9 @@ mod ldb;
 mod ledger;
 mod limits;
 mod node;
+mod rebuild;
 mod schema;
+mod watch;
 mod writing;
 
 use std::path::PathBuf;
@@ -22,7 +24,9 @@ pub(crate) use crate::args::ldb::Ldb;
 pub(crate) use crate::args::ledger::{CtlDbCommand, CtlDbFile, History, Ledger, Prune, Skipped};
 pub(crate) use crate::args::limits::{Limits, TableLimits, WriterLimits};
 pub(crate) use crate::args::node::{Get, Output, Scan, Source, Wait};
+pub(crate) use crate::args::rebuild::{Agent, AgentCommand, Rebuild};
 pub(crate) use crate::args::schema::{Family, Field, Fields, Sure, Table, TableName};
+pub(crate) use crate::args::watch::Watch;
 pub(crate) use crate::args::writing::{Heartbeat, Mutate, Writer};
 
 /// The release, and the formats that it writes.
@@ -77,7 +81,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Example: ctlstore agent --ldb-dir /var/lib/ctlstore --ctldb-url-file /etc/ctlstore/ctldb-url --read-bind 127.0.0.1:1331"
     )]
-    Agent(Box<agent::args::Args>),
+    Agent(Box<Agent>),
     /// Serve reads of an LDB in a process of its own, as the original's sidecar does
     #[command(
         after_help = "Example: ctlstore sidecar --ldb /var/lib/ctlstore --bind 127.0.0.1:1331"
@@ -102,6 +106,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Wait until the LDB has reached a ledger sequence
     Wait(Wait),
+    /// Print changes of a node's LDB as they come
+    Watch(Watch),
     /// Make LDBs without an agent
     #[command(subcommand)]
     Ldb(Ldb),

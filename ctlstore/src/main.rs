@@ -24,10 +24,12 @@ mod outcome;
 mod print;
 mod prune;
 mod read;
+mod rebuild;
 mod repair;
 mod service;
 mod status;
 mod terminal;
+mod watch;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -69,7 +71,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome> {
     match cli.command {
         Command::Operator(args) => service::operator(*args),
         Command::Executive(args) => service::executive(*args),
-        Command::Agent(args) => service::agent(*args),
+        Command::Agent(args) => service::agent(*args, out),
         Command::Sidecar(args) => service::sidecar(*args),
         Command::Snapshotter(args) => service::snapshotter(*args),
         Command::Dev(args) => dev::dev(args, out),
@@ -79,6 +81,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome> {
         Command::Status(args) => status::status(&args, out),
         Command::Doctor(args) => doctor::doctor(&args, out),
         Command::Wait(args) => read::wait(&args, out),
+        Command::Watch(args) => watch::watch(&args, out),
         Command::Ldb(args) => ldb::ldb(&args, out),
         Command::Family(args) => client::family(args, out),
         Command::Table(args) => client::table(args, out),
@@ -121,6 +124,7 @@ fn usual_filter(command: &Command) -> &'static str {
         | Command::Status(_)
         | Command::Doctor(_)
         | Command::Wait(_)
+        | Command::Watch(_)
         | Command::Ldb(_)
         | Command::Family(_)
         | Command::Table(_)

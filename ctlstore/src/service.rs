@@ -1,11 +1,15 @@
 //! Starts one service as this process: flags, signals, and the line that says where it listens.
 
+use std::io::Write;
+
 use anyhow::Result;
 use tokio::runtime::Builder;
 use tracing::field::display;
 use tracing::info;
 
+use crate::args::{Agent, AgentCommand};
 use crate::outcome::Outcome;
+use crate::rebuild::rebuild;
 
 /// For threads that are in the middle of something when all tasks have ended.
 const SHUTDOWN: std::time::Duration = std::time::Duration::from_secs(1);
@@ -36,7 +40,12 @@ pub(crate) fn executive(args: executive::Args) -> Result<Outcome> {
 }
 
 /// `ctlstore agent`
-pub(crate) fn agent(args: agent::args::Args) -> Result<Outcome> {
+pub(crate) fn agent(args: Agent, out: &mut dyn Write) -> Result<Outcome> {
+    let args = match (args.command, args.run) {
+        (Some(AgentCommand::Rebuild(args)), _) => return rebuild(&args, out),
+        (None, Some(args)) => args,
+        (None, None) => return Ok(Outcome::Usage),
+    };
     let config = args.config()?;
     run(1, async {
         let stop = daemon::signal::stop_on_signal()?;

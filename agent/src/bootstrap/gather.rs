@@ -63,7 +63,8 @@ impl Bootstrap {
         };
         let stuck_at = match need {
             Need::Stuck(seq) => Some(seq),
-            Need::Nothing | Need::Begin | Need::Damaged | Need::Forked | Need::Gap => None,
+            Need::Unknown | Need::Nothing | Need::Begin => None,
+            Need::Damaged | Need::Forked | Need::Gap => None,
         };
         // Who demands another one does not want to hear that the LDB is sound.
         let replaced = if demanded && own != Own::Empty { Own::Unsound } else { own };

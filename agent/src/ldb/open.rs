@@ -56,7 +56,12 @@ impl Writer {
         let find = |generation| Retired::find(dir, generation, clean, &setting).transpose();
         let retired = older.into_iter().filter_map(find).collect::<Result<_, _>>()?;
         let dir = dir.to_owned();
-        Ok(Self::new(Parts { work, rebuild, retired, ctl, drafts, setting, dir, lock }))
+        let mut writer =
+            Self::new(Parts { work, rebuild, retired, ctl, drafts, setting, dir, lock });
+        if writer.rebuild.is_some() {
+            writer.give_up_unreadable()?;
+        }
+        Ok(writer)
     }
 }
 

@@ -55,6 +55,18 @@ impl Writer {
         Ok(())
     }
 
+    /// A file of which nothing can be read is worth nothing to anybody: the empty one takes its place at once, and programs
+    /// on this node see a node that has no LDB yet.
+    pub(super) fn give_up_unreadable(&mut self) -> Result<(), Error> {
+        if !self.is_unreadable() {
+            return Ok(());
+        }
+        let Some(mut rebuild) = self.rebuild.take() else { return Ok(()) };
+        lead(&self.dir, &mut rebuild.draft)?;
+        let told = self.announce(Claim::Instead);
+        told.and(self.retire_bad(rebuild))
+    }
+
     fn is_unreadable(&self) -> bool {
         let served = self.rebuild.as_ref().map_or(self.work.number, |rebuild| rebuild.served);
         let file = dir::folder(&self.dir, served).join(layout::LDB);

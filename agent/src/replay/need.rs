@@ -8,6 +8,8 @@ use crate::replay::stop::{Poison, Stop};
 /// What the loop needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
+    /// It did not look yet.
+    Unknown,
     Nothing,
     /// There is no LDB yet.
     Begin,
@@ -40,7 +42,7 @@ pub(crate) struct Needs(watch::Sender<Need>);
 
 impl Needs {
     pub(crate) fn new() -> (Self, watch::Receiver<Need>) {
-        let (tell, told) = watch::channel(Need::Nothing);
+        let (tell, told) = watch::channel(Need::Unknown);
         (Self(tell), told)
     }
 

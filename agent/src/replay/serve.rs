@@ -5,10 +5,10 @@ use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::bootstrap::decide::Own;
-use crate::ldb::Writer;
+use crate::ldb::{Error, Writer};
 use crate::replay::Replay;
 use crate::replay::need::Need;
-use crate::replay::requests::{Looked, Request, Write};
+use crate::replay::requests::{Answer, Looked, Request, Write};
 
 /// May the loop begin with the first entry of the ledger, if the LDB has none?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,12 +60,15 @@ impl Replay {
             Request::Write(write) => {
                 let (bench, needs) = (self.pulse.bench(), self.needs.clone());
                 let work = move || {
-                    do_write(&bench, &mut writer, write, || needs.set(Need::Nothing));
-                    writer
+                    let reply = do_write(&bench, &mut writer, write, || needs.set(Need::Nothing));
+                    (writer, reply)
                 };
-                writer = spawn_blocking(work).await?;
+                let reply;
+                (writer, reply) = spawn_blocking(work).await?;
                 self.told.position(&writer);
                 self.told.serves(&writer);
+                // Who gets it finds the status as it is now.
+                reply();
             }
         }
         Ok(writer)
@@ -88,27 +91,29 @@ impl Replay {
     }
 }
 
-fn do_write(bench: &Bench, writer: &mut Writer, write: Write, is_new: impl FnOnce()) {
+/// Tells the one who asked.
+type Reply = Box<dyn FnOnce() + Send>;
+
+fn do_write(bench: &Bench, writer: &mut Writer, write: Write, is_new: impl FnOnce()) -> Reply {
     let _work = bench.work("doing what a snapshot or a bootstrap needs of the file");
-    // Before the answer, for the one who gets it looks at the need next.
-    let done = |outcome: Result<(), crate::ldb::Error>| {
+    let done = |outcome: Result<(), Error>, answer: Answer<()>| -> Reply {
         if outcome.is_ok() {
             is_new();
         }
-        outcome.map_err(Into::into)
+        Box::new(move || drop(answer.send(outcome.map_err(Into::into))))
     };
     match write {
         Write::Freeze { budget, answer } => {
-            drop(answer.send(writer.freeze(budget).map_err(Into::into)));
+            let frozen = writer.freeze(budget);
+            Box::new(move || drop(answer.send(frozen.map_err(Into::into))))
         }
-        Write::Publish { draft, claim, answer } => {
-            drop(answer.send(done(writer.publish(draft, claim))));
-        }
-        Write::Rebuild { draft: Some(draft), answer } => {
-            drop(answer.send(done(writer.rebuild_from(draft))));
-        }
-        Write::Rebuild { draft: None, answer } => {
-            drop(answer.send(done(writer.begin_rebuild())));
+        Write::Publish { draft, claim, answer } => done(writer.publish(draft, claim), answer),
+        Write::Rebuild { draft, answer } => {
+            let rebuilt = match draft {
+                Some(draft) => writer.rebuild_from(draft),
+                None => writer.begin_rebuild(),
+            };
+            done(rebuilt, answer)
         }
     }
 }

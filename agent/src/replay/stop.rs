@@ -60,11 +60,11 @@ impl fmt::Display for Stop {
             ),
             Stop::Forked { position, fork } => write!(
                 out,
-                "ctldb is not the ledger that was applied here up to {position}: {fork}. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+                "ctldb is not the ledger that was applied here up to {position}: {fork}. Nothing is applied until a snapshot of this ledger is loaded; if it is the wrong ctldb, point the agent at the right one"
             ),
             Stop::Pruned { position, low_water } => write!(
                 out,
-                "ctldb has no entries up to {low_water} any more, and {position} is applied here: give the node a newer LDB"
+                "ctldb has no entries up to {low_water} any more, and {position} is applied here: only a snapshot that is newer helps"
             ),
             Stop::Hole { from, to } => write!(
                 out,

@@ -1,7 +1,7 @@
 //! A store that does its worst while a fresh node begins: it never serves what is wrong, says what is the matter, and has the
 //! snapshot when the fault ends.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::ledger::snapshot::Object;
@@ -28,7 +28,7 @@ impl Case {
         let mut ledger = Ledger::new(dir.path());
         ledger.append(&[TABLE]);
         let long = "x".repeat(150);
-        for row in 0..40 {
+        for row in 0..150 {
             let texts: Vec<_> =
                 (0..20).map(|n| upsert(&format!("{row} {n} {long}"), row)).collect();
             ledger.append(&crate::ledger::frame(texts));
@@ -176,33 +176,24 @@ fn name(part: &Path) -> &str {
     part.file_stem().unwrap().to_str().unwrap()
 }
 
-/// What lies in the store is wrong, each in its way: it is refused by name, and not served.
-#[tokio::test(flavor = "multi_thread")]
-async fn bad_snapshots_are_refused_by_name() {
-    let mut case = Case::new().await;
-    let manifests = case.place.files(".json");
-    let parts = case.place.files(".zst");
-    let keep: Vec<_> = manifests
-        .iter()
-        .chain(&parts)
-        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
-        .collect();
+/// Damages all snapshots of a store.
+fn damage(what: &str, manifests: &[PathBuf], parts: &[PathBuf]) {
     let edit = |change: &dyn Fn(&mut serde_json::Value)| {
-        for path in &manifests {
+        for path in manifests {
             let mut json = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
             change(&mut json);
             std::fs::write(path, serde_json::to_vec(&json).unwrap()).unwrap();
         }
     };
-    let damage = |what: &str| match what {
+    match what {
         "truncated" => {
-            for path in &parts {
+            for path in parts {
                 let bytes = std::fs::read(path).unwrap();
                 std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
             }
         }
         "bit-flipped" => {
-            for path in &parts {
+            for path in parts {
                 let mut bytes = std::fs::read(path).unwrap();
                 let middle = bytes.len() / 2;
                 bytes[middle] ^= 1;
@@ -226,7 +217,20 @@ async fn bad_snapshots_are_refused_by_name() {
             json["tables"][0]["rows"] = 7.into();
         }),
         other => panic!("{other}"),
-    };
+    }
+}
+
+/// What lies in the store is wrong, each in its way: it is refused by name, and not served.
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_snapshots_are_refused_by_name() {
+    let mut case = Case::new().await;
+    let manifests = case.place.files(".json");
+    let parts = case.place.files(".zst");
+    let keep: Vec<_> = manifests
+        .iter()
+        .chain(&parts)
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect();
     for (what, says) in [
         ("truncated", "damaged"),
         ("bit-flipped", "damaged"),
@@ -235,7 +239,7 @@ async fn bad_snapshots_are_refused_by_name() {
         ("future-format", "99"),
         ("other rows", "table fam___tbl is not that of its manifest"),
     ] {
-        damage(what);
+        damage(what, &manifests, &parts);
         let agent = case.node().await;
         let text = agent.says(says).await;
         println!("{what}: {text}");
@@ -303,7 +307,7 @@ async fn a_download_goes_on_after_a_restart() {
     let parts = case.place.files(".zst").len();
     let count = std::sync::atomic::AtomicUsize::new(0);
     case.place.proxy().break_by(move |asked| {
-        let late = part(asked) && count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 2;
+        let late = part(asked) && count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 6;
         late.then_some(Fault::Answer(403, "AccessDenied"))
     });
     let agent = case.node().await;

@@ -34,7 +34,7 @@ fn all(open: &Connection, sql: &str) -> Vec<Vec<Value>> {
 }
 
 /// Values of each kind that columns have, and what the parser must keep apart.
-const WIDE: &str = "CREATE TABLE IF NOT EXISTS fam___wide (\"id\" INTEGER, \"name\" VARCHAR(191), \"text\" TEXT, \"number\" REAL, \"bin\" BLOB, \"short\" BLOB(255), PRIMARY KEY(\"id\", \"name\"))";
+const WIDE: &str = "CREATE TABLE fam___wide (\"id\" INTEGER, \"name\" VARCHAR(191), \"text\" TEXT, \"number\" REAL, \"bin\" BLOB, \"short\" BLOB(255), PRIMARY KEY(\"id\",\"name\"));";
 
 fn wide(id: usize) -> String {
     format!(

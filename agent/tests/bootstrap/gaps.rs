@@ -146,6 +146,7 @@ async fn a_node_that_is_stuck_loads_only_what_is_beyond() {
     place.publish(ledger.url(), below).await;
     let agent = node(&place, &dir.path().join("ldb"), &ledger).await;
     agent.reaches(below).await;
+    let switches = agent.status().await["ldb"]["switches"].clone();
     ledger.append(&["REPLACE INTO fam___none (\"id\") VALUES(1)"]);
     let poison = ledger.head();
     fill(&mut ledger, 10..20);
@@ -153,7 +154,7 @@ async fn a_node_that_is_stuck_loads_only_what_is_beyond() {
     let text = agent.says(&format!("entry {poison} cannot be")).await;
     assert!(text.contains("no snapshot is beyond it"), "{text}");
     agent.stays(Duration::from_secs(1), |status| status["position"]["seq"] == below).await;
-    assert_eq!(agent.status().await["ldb"]["switches"], 0);
+    assert_eq!(agent.status().await["ldb"]["switches"], switches);
 
     // Another node can: it was told to skip it, by a ledger that is a copy of this one.
     let elsewhere = tempfile::tempdir().unwrap();

@@ -81,7 +81,7 @@ impl Place {
         let frozen = Frozen { path: file.to_owned(), position, method: Method::Copy };
         match upload.publish(&catalog, &frozen).await.unwrap().outcome {
             Outcome::Newest(manifest) => *manifest,
-            other => panic!("{other:?}"),
+            superseded @ Outcome::Superseded(_) => panic!("{superseded:?}"),
         }
     }
 

@@ -138,7 +138,7 @@ fn another_entry_at_our_place_is_a_fork() {
         at(&all, 3),
         &from(&other, at(&all, 3)),
         expect![
-            "[] Forked: ctldb is not the ledger that was applied here up to 3: it has another entry there. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+            "[] Forked: ctldb is not the ledger that was applied here up to 3: it has another entry there. Nothing is applied until a snapshot of this ledger is loaded; if it is the wrong ctldb, point the agent at the right one"
         ],
     );
     // The same entry at our place, another one before it: the chain tells, at our place already.
@@ -146,14 +146,14 @@ fn another_entry_at_our_place_is_a_fork() {
         at(&all, 4),
         &from(&other, at(&all, 4)),
         expect![
-            "[] Forked: ctldb is not the ledger that was applied here up to 4: its chain of digests is another. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+            "[] Forked: ctldb is not the ledger that was applied here up to 4: its chain of digests is another. Nothing is applied until a snapshot of this ledger is loaded; if it is the wrong ctldb, point the agent at the right one"
         ],
     );
     check(
         at(&all, 5),
         &from(&other, at(&all, 5)),
         expect![
-            "[] Forked: ctldb is not the ledger that was applied here up to 5: its chain of digests is another. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+            "[] Forked: ctldb is not the ledger that was applied here up to 5: its chain of digests is another. Nothing is applied until a snapshot of this ledger is loaded; if it is the wrong ctldb, point the agent at the right one"
         ],
     );
     // And without a batch end at our place, at the next one: what was not proved is not applied.
@@ -163,7 +163,7 @@ fn another_entry_at_our_place_is_a_fork() {
         at(&all, 4),
         &silent,
         expect![
-            "[] Forked: ctldb is not the ledger that was applied here up to 5: its chain of digests is another. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+            "[] Forked: ctldb is not the ledger that was applied here up to 5: its chain of digests is another. Nothing is applied until a snapshot of this ledger is loaded; if it is the wrong ctldb, point the agent at the right one"
         ],
     );
     silent.batches.clear();
@@ -171,7 +171,7 @@ fn another_entry_at_our_place_is_a_fork() {
         at(&all, 4),
         &silent,
         expect![
-            "[] Forked: ctldb is not the ledger that was applied here up to 5: its chain of digests is another. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+            "[] Forked: ctldb is not the ledger that was applied here up to 5: its chain of digests is another. Nothing is applied until a snapshot of this ledger is loaded; if it is the wrong ctldb, point the agent at the right one"
         ],
     );
 }

@@ -13,7 +13,7 @@ fn histories_are_followed_from_their_parent_only() {
         at(&all, 5),
         &new,
         expect![
-            "[] Forked: ctldb is not the ledger that was applied here up to 5: it is the history 7c1f3c55-0000-4000-8000-00000000beef, which does not continue 0d5e0a5c-6a8f-4c9b-9d4f-0f1b7a3c2e11. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+            "[] Forked: ctldb is not the ledger that was applied here up to 5: it is the history 7c1f3c55-0000-4000-8000-00000000beef, which does not continue 0d5e0a5c-6a8f-4c9b-9d4f-0f1b7a3c2e11. Nothing is applied until a snapshot of this ledger is loaded; if it is the wrong ctldb, point the agent at the right one"
         ],
     );
     new.parent = Some(Parent { history: history(OURS), seq: seq(5), chain });
@@ -28,7 +28,7 @@ fn histories_are_followed_from_their_parent_only() {
         at(&longer, 6),
         &from(&new, at(&longer, 6)),
         expect![
-            "[] Forked: ctldb is not the ledger that was applied here up to 6: it is the history 7c1f3c55-0000-4000-8000-00000000beef, which left 0d5e0a5c-6a8f-4c9b-9d4f-0f1b7a3c2e11 at 5. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+            "[] Forked: ctldb is not the ledger that was applied here up to 6: it is the history 7c1f3c55-0000-4000-8000-00000000beef, which left 0d5e0a5c-6a8f-4c9b-9d4f-0f1b7a3c2e11 at 5. Nothing is applied until a snapshot of this ledger is loaded; if it is the wrong ctldb, point the agent at the right one"
         ],
     );
     let mut other = at(&all, 5);
@@ -37,7 +37,7 @@ fn histories_are_followed_from_their_parent_only() {
         other,
         &new,
         expect![
-            "[] Forked: ctldb is not the ledger that was applied here up to 5: it is the history 7c1f3c55-0000-4000-8000-00000000beef, which left 0d5e0a5c-6a8f-4c9b-9d4f-0f1b7a3c2e11 at 5. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+            "[] Forked: ctldb is not the ledger that was applied here up to 5: it is the history 7c1f3c55-0000-4000-8000-00000000beef, which left 0d5e0a5c-6a8f-4c9b-9d4f-0f1b7a3c2e11 at 5. Nothing is applied until a snapshot of this ledger is loaded; if it is the wrong ctldb, point the agent at the right one"
         ],
     );
 
@@ -70,14 +70,14 @@ fn what_was_pruned_must_be_applied_here() {
         at(&all, 2),
         &from(&pruned, at(&all, 2)),
         expect![
-            "[] Pruned: ctldb has no entries up to 3 any more, and 2 is applied here: give the node a newer LDB"
+            "[] Pruned: ctldb has no entries up to 3 any more, and 2 is applied here: only a snapshot that is newer helps"
         ],
     );
     check(
         at(&all, 0),
         &from(&pruned, at(&all, 0)),
         expect![
-            "[] Pruned: ctldb has no entries up to 3 any more, and 0 is applied here: give the node a newer LDB"
+            "[] Pruned: ctldb has no entries up to 3 any more, and 0 is applied here: only a snapshot that is newer helps"
         ],
     );
     check(at(&all, 3), &from(&pruned, at(&all, 3)), expect!["[4, 5] Idle"]);
@@ -137,7 +137,7 @@ fn a_ledger_of_the_original_may_have_holes() {
         at(&old, 4),
         &from(&gone, at(&old, 4)),
         expect![
-            "[] Forked: ctldb is not the ledger that was applied here up to 4: it has no entry there, though it has later ones. Nothing is applied; point the agent at the right ctldb, or give the node a new LDB"
+            "[] Forked: ctldb is not the ledger that was applied here up to 4: it has no entry there, though it has later ones. Nothing is applied until a snapshot of this ledger is loaded; if it is the wrong ctldb, point the agent at the right one"
         ],
     );
     // Once it is the beginning of one of ours, in its part only.

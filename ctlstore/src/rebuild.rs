@@ -1,0 +1,40 @@
+//! `ctlstore agent rebuild`: asks the agent on this node for a new LDB, and shows how it comes along.
+
+use std::io::Write;
+
+use agent::control::Line;
+use agent::control::client;
+use anyhow::{Result, bail};
+
+use crate::args::Rebuild;
+use crate::outcome::Outcome;
+
+/// `ctlstore agent rebuild`
+pub(crate) fn rebuild(args: &Rebuild, out: &mut dyn Write) -> Result<Outcome> {
+    let mut told = Ok(());
+    let mut last = String::new();
+    let line = client::rebuild(&args.ldb_dir, |line| {
+        let text = words(line);
+        if line.ok.is_none() && text != last && told.is_ok() {
+            told = writeln!(out, "{text}").and_then(|()| out.flush());
+            last = text;
+        }
+    })?;
+    told?;
+    let message = line.message.unwrap_or_default();
+    if line.ok != Some(true) {
+        bail!("{message}");
+    }
+    writeln!(out, "done: {message}")?;
+    Ok(Outcome::Done)
+}
+
+fn words(line: &Line) -> String {
+    let Line { phase, message, bytes, of, ok: _ } = line;
+    let phase = phase.replace('_', " ");
+    match (message, of) {
+        (Some(message), _) => format!("{phase}: {message}"),
+        (None, 0) => phase,
+        (None, of) => format!("{phase}: {bytes} of {of} bytes"),
+    }
+}
