@@ -70,6 +70,8 @@ pub(crate) struct Metrics {
     seq: Gauge,
     warned: Family<ByTable, Gauge>,
     nodes: NodeGauges,
+    pruned_through: Gauge,
+    prune_failing: Gauge,
 }
 
 /// Of nodes whose agents are ready.
@@ -110,6 +112,8 @@ impl Metrics {
             seq: Gauge::default(),
             warned: Family::default(),
             nodes: NodeGauges::default(),
+            pruned_through: Gauge::default(),
+            prune_failing: Gauge::default(),
         };
         let Self { reconciles, durations, undecodable, events_lost, database, leader, .. } =
             &metrics;
@@ -138,6 +142,10 @@ impl Metrics {
         registry.register("nodes_reporting", help, nodes.placed.clone());
         let help = "Ledger sequence of the node furthest behind. Alert: unchanged for 10 min while the ledger grows";
         registry.register("nodes_least_seq", help, nodes.least.clone());
+        let help = "Entries up to here were pruned from the ledger; 0 before this leader looked. Alert: none";
+        registry.register("pruned_through_seq", help, metrics.pruned_through.clone());
+        let help = "1 when the leader could not prune the ledger the last time. Alert: 1 for 1 day, the ledger grows";
+        registry.register("prune_failing", help, metrics.prune_failing.clone());
         metrics
     }
 
@@ -178,6 +186,14 @@ impl Metrics {
         self.nodes.ready.set(number(ready));
         self.nodes.placed.set(number(placed));
         self.nodes.least.set(least.unwrap_or(0));
+    }
+
+    /// The ledger was pruned; none if it could not be.
+    pub(crate) fn pruned(&self, through: Option<Seq>) {
+        self.prune_failing.set(i64::from(through.is_none()));
+        if let Some(through) = through {
+            self.pruned_through.set(through.to_i64());
+        }
     }
 
     pub(crate) fn schema_changed(&self, seq: Seq) {

@@ -27,6 +27,7 @@ use crate::feed::{Feed, of_labels, of_spec};
 use crate::manifests::{self, Desk, Manifests};
 use crate::metrics::Metrics;
 use crate::presence::{self, AnyNode, Rounds, Tainted};
+use crate::prune::Nodes;
 use crate::stage::Stage;
 use crate::wake::{self, Queues, Wakes, Watched};
 use crate::watch::{SILENCE, Seen, Sink, Waking, Watch, names};
@@ -337,8 +338,13 @@ fn spawn_chores(
     }
     if let Some(settings) = config.prune.clone() {
         let (work, stop) = shared();
+        let nodes: Option<Arc<dyn Nodes>> = match config.source {
+            Source::Cluster(_) => Some(Arc::new(work.fleet.clone())),
+            // Nobody would list its nodes.
+            Source::Manifests(_) => None,
+        };
         let pruning = async move {
-            prune::run(&work, &settings, Some(Arc::new(work.fleet.clone())), &stop).await;
+            prune::run(&work, &settings, nodes, &stop).await;
             anyhow::Ok(())
         };
         tasks.spawn("prune", stage.clone().run(pruning));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use daemon::log::Chain;
-use ledger::Mark;
+use ledger::{Mark, Seq};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Prune;
@@ -33,8 +33,8 @@ enum Error {
     Prune(#[from] PruneError),
 }
 
-/// Prunes every day until `stop`. While nobody knows where the nodes are, none reported: those that are behind begin anew
-/// from a snapshot.
+/// Prunes every day until `stop`. Where nobody knows of nodes, and of the nodes of other clusters that share this ctldb, none
+/// reported: those that are behind begin anew from a snapshot.
 pub(crate) async fn run(
     context: &Context,
     prune: &Prune,
@@ -56,8 +56,10 @@ pub(crate) async fn run(
                 let pruning = Pruning { keep: prune.keep, snapshots, nodes: Some(nodes?) };
                 once(context, &pruning).await
             };
-            pause = match pruned.await {
-                Ok(()) => prune.every,
+            let pruned = pruned.await;
+            context.metrics.pruned(pruned.as_ref().ok().copied());
+            pause = match pruned {
+                Ok(_) => prune.every,
                 Err(error) => {
                     tracing::warn!(error = %Chain(&error), "the ledger is not pruned, it is tried again");
                     AGAIN.min(prune.every)
@@ -72,7 +74,8 @@ pub(crate) async fn run(
     }
 }
 
-async fn once(context: &Context, pruning: &Pruning) -> Result<(), Error> {
+/// Returns where the ledger begins then.
+async fn once(context: &Context, pruning: &Pruning) -> Result<Seq, Error> {
     let look = async |ctldb: ctldb::CtlDb, _| Ok(pruning.plan(&ctldb).await);
     let plan = context.database.ask("look at what may be pruned", look).await??;
     let bound = plan.verdict.bounds.first();
@@ -85,5 +88,5 @@ async fn once(context: &Context, pruning: &Pruning) -> Result<(), Error> {
         entries = pruned.entries, through = %pruned.through, limit, because, longest_ms,
         "the ledger was pruned"
     );
-    Ok(())
+    Ok(pruned.through)
 }
