@@ -41,7 +41,7 @@ pub(crate) fn executive(args: executive::Args) -> Result<Outcome> {
 
 /// `ctlstore agent`
 pub(crate) fn agent(args: Agent, out: &mut dyn Write) -> Result<Outcome> {
-    let args = match (args.command, args.run) {
+    let args = match (args.command, args.run.0) {
         (Some(AgentCommand::Rebuild(args)), _) => return rebuild(&args, out),
         (None, Some(args)) => args,
         (None, None) => return Ok(Outcome::Usage),

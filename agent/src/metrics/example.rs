@@ -23,14 +23,14 @@ pub fn example() -> Registry {
     metrics.fetch_error(Kind::Away);
     // It makes a report of its own, which is then overwritten.
     let uploads = supervisor::Told::new(status.clone());
+    let log = ChangesArgs { changelog_path: Some("/nonexistent".into()), ..ChangesArgs::default() };
+    Changes::new(&log, &status).register(&mut registry);
     status.update(known);
     metrics.register(&mut registry, status);
     uploads.metrics.register(&mut registry);
     let reads = ReadMetrics::default();
     reads.answered("/ping".into(), StatusCode::OK);
     reads.register(&mut registry);
-    let log = ChangesArgs { changelog_path: Some("/nonexistent".into()), ..ChangesArgs::default() };
-    Changes::new(&log).register(&mut registry);
     registry
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
 /// Without a command, the flags are those of the service.
 #[derive(Debug, clap::Args)]
@@ -11,7 +11,37 @@ pub(crate) struct Agent {
     #[command(subcommand)]
     pub(crate) command: Option<AgentCommand>,
     #[command(flatten)]
-    pub(crate) run: Option<agent::args::Args>,
+    pub(crate) run: Run,
+}
+
+/// The flags of the service; none with a command. By hand, for clap's `Option` of flags looks at the struct's own ones only
+/// when none are flattened into it.
+#[derive(Debug)]
+pub(crate) struct Run(pub(crate) Option<Box<agent::args::Args>>);
+
+impl FromArgMatches for Run {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        // Required without a command.
+        if !matches.contains_id("ctldb_url_file") {
+            return Ok(Self(None));
+        }
+        agent::args::Args::from_arg_matches(matches).map(|args| Self(Some(Box::new(args))))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Run {
+    fn augment_args(command: Command) -> Command {
+        agent::args::Args::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        agent::args::Args::augment_args_for_update(command)
+    }
 }
 
 #[derive(Debug, Subcommand)]
