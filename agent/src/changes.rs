@@ -27,6 +27,7 @@ pub(crate) use told::LogReport;
 use crate::args::{ChangelogFormat, ChangesArgs};
 use crate::changes::recorder::Sink;
 use crate::changes::told::Told;
+use crate::status::Status;
 
 /// Everything about changes that a process has. Clones share it.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    pub(crate) fn new(args: &ChangesArgs) -> Self {
+    pub(crate) fn new(args: &ChangesArgs, status: &Status) -> Self {
         let sink = args.changelog_path.as_ref().map(|path| -> Box<dyn Sink> {
             match args.changelog_format {
                 ChangelogFormat::Original => {
@@ -49,18 +50,13 @@ impl Changes {
                 }
             }
         });
-        let (hub, told) = (Hub::new(), Told::new(sink.is_some()));
+        let (hub, told) = (Hub::new(), Told::new(status.clone(), sink.is_some()));
         let recorder = Recorder::new(hub.clone(), sink, told.clone());
         Self { hub, told, recorder: Arc::new(Mutex::new(recorder)) }
     }
 
     pub(crate) fn hub(&self) -> Hub {
         self.hub.clone()
-    }
-
-    /// How the file is; none where none is asked for.
-    pub(crate) fn report(&self) -> Option<LogReport> {
-        self.told.report()
     }
 
     /// For the LDB's writer.

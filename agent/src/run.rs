@@ -101,7 +101,7 @@ impl Agent {
         let (status, readiness) = (Status::new(), Readiness::new());
         let aging = status.clone();
         readiness.set_lag(move || aging.report().lag().map_or(Lag::Unknown, Lag::Of));
-        let changes = Changes::new(&config.changes);
+        let changes = Changes::new(&config.changes, &status);
         let (liveness, tasks) = (Liveness::new(), Tasks::new(stop));
         let mut registry = Registry::default();
         changes.register(&mut registry);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use ledger::{Chain, History, LeaderTs, Position, Seq};
 
 use crate::bootstrap;
+use crate::changes::LogReport;
 use crate::ldb::Health;
 use crate::replay::{CatchUp, Stop};
 use crate::supervisor::Uploaded;
@@ -107,6 +108,8 @@ pub(crate) struct Report {
     pub(crate) snapshot: Option<Uploaded>,
     /// How the node began, or begins anew.
     pub(crate) bootstrap: Option<bootstrap::told::Told>,
+    /// How the change log's file is, where one is asked for.
+    pub(crate) changelog: Option<LogReport>,
 }
 
 /// A ledger as it was seen.
@@ -175,6 +178,7 @@ impl Status {
             last_change: None,
             snapshot: None,
             bootstrap: None,
+            changelog: None,
         })))
     }
 

@@ -256,6 +256,6 @@ mod tests {
         assert_eq!(follower.next().await, behind(6));
         hub.record(ring([7], MOST), seq(7));
         assert_eq!(told(follower.next().await), (vec![7], 7));
-        assert_eq!(late.next().await, behind(6));
+        assert_eq!(late.next().await, behind(7));
     }
 }

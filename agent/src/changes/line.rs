@@ -38,10 +38,6 @@ impl<'a> Line<'a> {
         Self { reason: Some(reason), ..Self::plain(seq, "reload") }
     }
 
-    pub(crate) fn op(&self) -> &'static str {
-        self.op
-    }
-
     fn plain(seq: Seq, op: &'static str) -> Self {
         Self { seq, op, format: None, file: None, history: None, reason: None }
     }

@@ -177,9 +177,10 @@ impl Sink for Log {
         }
         let fits = match &position {
             Some(position) => {
-                // With or without the lines that were left.
-                self.recover(position)?
-                    || (seq == position.seq && history == Some(position.history))
+                // An LDB that was empty when the file was begun had no history yet.
+                let same = history.is_none_or(|history| history == position.history);
+                // With the lines that were left, or without them.
+                self.recover(position)? || (seq == position.seq && same)
             }
             None => seq == Seq::ZERO,
         };
@@ -231,3 +232,6 @@ impl Sink for Log {
         self.begin(seq, history, position.map(|_| reason))
     }
 }
+
+#[cfg(test)]
+mod tests;

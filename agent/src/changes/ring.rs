@@ -54,10 +54,6 @@ impl Ring {
         self.changes.range(first..).take(count).cloned().collect()
     }
 
-    pub(super) fn last(&self) -> Option<Seq> {
-        self.changes.back().map(|change| change.seq)
-    }
-
     /// Gives back the memory of a large transaction, too.
     pub(super) fn clear(&mut self) {
         *self = Self::default();

@@ -1,7 +1,5 @@
 //! How the change log's file is, for status and metrics.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use ledger::Seq;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -9,6 +7,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use serde::Serialize;
+
+use crate::status::Status;
 
 /// How the file is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -21,39 +21,38 @@ pub(crate) struct LogReport {
     pub(crate) trouble: Option<String>,
 }
 
-/// Clones share it.
+/// Tells it in the status, whose clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Told(Option<Arc<Mutex<LogReport>>>);
+pub(super) struct Told(Status);
 
 impl Told {
-    pub(super) fn new(has_log: bool) -> Self {
-        Self(has_log.then(Arc::default))
-    }
-
-    pub(super) fn report(&self) -> Option<LogReport> {
-        self.lock().map(|report| report.clone())
+    pub(super) fn new(status: Status, has_log: bool) -> Self {
+        status.update(|report| report.changelog = has_log.then(LogReport::default));
+        Self(status)
     }
 
     pub(super) fn wrote(&self, seq: Seq) {
-        if let Some(mut report) = self.lock() {
-            (report.seq, report.trouble) = (seq, None);
-        }
+        self.update(|report| (report.seq, report.trouble) = (seq, None));
     }
 
     pub(super) fn failed(&self, why: String) {
-        if let Some(mut report) = self.lock() {
-            (report.errors, report.trouble) = (report.errors + 1, Some(why));
-        }
+        self.update(|report| (report.errors, report.trouble) = (report.errors + 1, Some(why)));
     }
 
-    fn lock(&self) -> Option<MutexGuard<'_, LogReport>> {
-        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    fn update(&self, change: impl FnOnce(&mut LogReport)) {
+        self.0.update(|report| {
+            if let Some(report) = &mut report.changelog {
+                change(report);
+            }
+        });
     }
 }
 
 impl Collector for Told {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let Some(LogReport { seq, errors, trouble }) = self.report() else { return Ok(()) };
+        let Some(LogReport { seq, errors, trouble }) = self.0.report().changelog else {
+            return Ok(());
+        };
         let mut gauge = |name: &str, help: &str, value: u64| {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(value).encode(metric)

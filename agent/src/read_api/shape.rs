@@ -6,6 +6,7 @@ use ledger::Position;
 use serde::Serialize;
 
 use crate::bootstrap;
+use crate::changes::LogReport;
 use crate::status::Report;
 use crate::supervisor::Uploaded;
 
@@ -45,6 +46,8 @@ pub(super) struct StatusShape {
     snapshot: Option<SnapshotShape>,
     /// How the node began, or begins anew.
     bootstrap: Option<bootstrap::told::Told>,
+    /// How the change log's file is, where one is asked for.
+    changelog: Option<LogReport>,
 }
 
 /// How uploading snapshots goes.
@@ -124,5 +127,6 @@ pub(super) fn status(report: &Report, generation: u64) -> StatusShape {
         },
         snapshot: report.snapshot.as_ref().map(snapshot),
         bootstrap: report.bootstrap.clone(),
+        changelog: report.changelog.clone(),
     }
 }
