@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, json: &mut dyn Write) -> Res
     runner::run(&mut scenario, args.rounds, out, json)
 }
 
-fn resident_mib(process: u32) -> Result<f64> {
+pub(crate) fn resident_mib(process: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     let kib: u32 = line.trim().trim_end_matches(" kB").parse()?;
@@ -55,17 +55,16 @@ fn resident_mib(process: u32) -> Result<f64> {
 }
 
 fn cpu_percent(process: u32, watched: Duration) -> Result<f64> {
-    let before = ticks(process)?;
+    let before = cpu_seconds(process)?;
     thread::sleep(watched);
-    let ticks = f64::from(ticks(process)? - before);
-    Ok(ticks / TICKS_PER_SECOND / watched.as_secs_f64() * 100.0)
+    Ok((cpu_seconds(process)? - before) / watched.as_secs_f64() * 100.0)
 }
 
-/// User and system time of the process, in ticks: fields 14 and 15 of `/proc/PID/stat`, see proc(5).
-fn ticks(process: u32) -> Result<u32> {
+/// User and system time of the process: fields 14 and 15 of `/proc/PID/stat`, see proc(5).
+pub(crate) fn cpu_seconds(process: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     let (_, fields) = stat.rsplit_once(") ").context("no process name")?;
     let mut times = fields.split(' ').skip(11).take(2).map(str::parse::<u32>);
     let mut time = || times.next().context("too few fields")?.context("not a number");
-    Ok(time()? + time()?)
+    Ok(f64::from(time()? + time()?) / TICKS_PER_SECOND)
 }

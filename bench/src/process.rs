@@ -1,5 +1,6 @@
 //! The released agent as a process of its own, as on a node.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -20,6 +21,16 @@ pub(crate) struct Agent {
 impl Agent {
     /// Starts it, and waits until it has applied so many entries.
     pub(crate) fn start(folder: &Path, ledger: &Path, entries: u64, poll: &str) -> Result<Self> {
+        Self::start_with(folder, ledger, entries, &["--poll-interval".as_ref(), poll.as_ref()])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(
+        folder: &Path,
+        ledger: &Path,
+        entries: u64,
+        args: &[&OsStr],
+    ) -> Result<Self> {
         let url_file = folder.join("ctldb-url");
         fs::write(&url_file, format!("sqlite:{}", ledger.display()))?;
         let ldb_dir = folder.join("ldb");
@@ -28,7 +39,7 @@ impl Agent {
             .args(["--read-bind", "127.0.0.1:0", "--admin-bind", "127.0.0.1:0"])
             .arg("--ldb-dir")
             .arg(&ldb_dir)
-            .args(["--poll-interval", poll])
+            .args(args)
             .arg("--ctldb-url-file")
             .arg(&url_file)
             .stdout(Stdio::null())
@@ -62,6 +73,33 @@ impl Agent {
 }
 
 impl Drop for Agent {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The operator. Dropping it ends it.
+pub(crate) struct Operator {
+    child: Child,
+}
+
+impl Operator {
+    /// Starts it with these arguments.
+    pub(crate) fn spawn(args: &[&OsStr]) -> Result<Self> {
+        let mut command = Command::new(binary()?);
+        command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self { child: command.spawn().context("start ctlstore operator")? })
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Operator {
     fn drop(&mut self) {
         // Both fail only for a process that has ended.
         let _ = self.child.kill();
@@ -109,7 +147,7 @@ impl Drop for Sidecar {
 }
 
 /// `ctlstore` beside this program, which the same build made.
-fn binary() -> Result<PathBuf> {
+pub(crate) fn binary() -> Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("ctlstore");
     if !path.exists() {
         bail!("{} is missing, build it: cargo build --release --bin ctlstore", path.display());
