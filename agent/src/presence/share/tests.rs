@@ -115,7 +115,8 @@ async fn a_turn_ends_with_the_work_and_chance_decides_without_an_api_server() ->
 
     server.stop()?;
     assert_eq!(fleet.alone.0.load(Ordering::Relaxed), 0);
-    assert_eq!(first.may_rebuild(Reason::Gap).await, Turn::No { again: Duration::from_millis(10) });
+    let by_chance = Turn::No { again: Duration::from_millis(10) };
+    assert_eq!(first.may_rebuild(Reason::Damaged).await, by_chance);
     assert_eq!(fleet.alone.0.load(Ordering::Relaxed), 1);
     Ok(())
 }
