@@ -120,6 +120,12 @@ impl Stack {
         self.home.path().join("ldb")
     }
 
+    /// The file with the URL of a user: `operator`, `executive` or `agent`.
+    #[must_use]
+    pub fn url_file(&self, user: &str) -> PathBuf {
+        self.home.path().join(user)
+    }
+
     /// Kills the agent and starts another one on the same directory.
     ///
     /// # Errors

@@ -6,8 +6,10 @@ use anyhow::{Context, Result, ensure};
 use crds::condition::{ConditionType, find};
 use e2e::{Stack, eventually, grants};
 use reader::Ldb;
+use serde_json::{Value, json};
+use testkit::program::Program;
 
-use crate::steps::{SOON, apply, declare_and_write, manifests, ready, wait};
+use crate::steps::{SOON, apply, declare_and_write, manifests, plan, ready, wait};
 
 #[tokio::test]
 async fn each_grant_does_what_its_page_says() -> Result<()> {
@@ -20,6 +22,7 @@ async fn each_grant_does_what_its_page_says() -> Result<()> {
 
     a_table_is_dropped_when_that_is_granted(&stack).await?;
     tables_are_made_over_http_when_that_is_granted(&stack).await?;
+    the_ledger_is_pruned_by_who_may_write_it(&stack).await?;
     // Nothing needs it; it must be SQL all the same.
     stack.mariadb.sql(&grants::statements("process", &[])?)?;
     Ok(())
@@ -71,5 +74,32 @@ async fn tables_are_made_over_http_when_that_is_granted(stack: &Stack) -> Result
     let family = Ldb::open(stack.ldb())?.family(&stack.family)?;
     let columns = eventually(Duration::from_secs(5), async || Ok(family.schema("limits")?)).await?;
     assert_eq!(columns.columns().len(), 2);
+    Ok(())
+}
+
+async fn the_ledger_is_pruned_by_who_may_write_it(stack: &Stack) -> Result<()> {
+    let prune = async |user: &str| {
+        let url = stack.url_file(user).display().to_string();
+        let args = ["ledger", "prune", "--keep", "1ms", "--output", "json", "--ctldb-url-file"];
+        let blind = ["--without-snapshots", "--without-nodes"];
+        Program::run(&[&args[..], &[&url], &blind].concat()).await
+    };
+    let refused = prune("agent").await?;
+    assert_eq!(refused.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("grant what is missing"), "{refused:?}");
+
+    let last = stack.write(&plan("before", &[]))?;
+    wait(stack, last).await;
+    let pruned = prune("operator").await?;
+    let told: Value = serde_json::from_str(&pruned.stdout).context(format!("{pruned:?}"))?;
+    assert_eq!(
+        (&told["pruned_through"], &told["head"]),
+        (&json!(last - 1), &json!(last)),
+        "{told}"
+    );
+    let left = "SELECT COUNT(*) FROM ctlstore.ctlstore_dml_ledger";
+    assert_eq!(stack.mariadb.sql(left)?.trim(), "1");
+    // The agent reads on with the grants it has.
+    wait(stack, stack.write(&plan("after", &[]))?).await;
     Ok(())
 }
