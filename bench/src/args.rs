@@ -19,6 +19,9 @@ pub(crate) struct Args {
     /// How long the idle agent is watched, in seconds.
     #[arg(long, default_value_t = 10)]
     pub(crate) idle_seconds: u64,
+    /// Size of the LDB in the bootstrap scenario, in MB; its budgets hold for 1000, too.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) ldb_mb: u64,
     /// Where LDBs and ledgers are put: the disk that is measured. Default: the system's folder for temporary files.
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
@@ -37,6 +40,8 @@ pub(crate) enum Scenario {
     Replay,
     /// From the commit in ctldb until another process sees it on the node
     Visible,
+    /// A fresh node from a snapshot, beside plain download and decompression; taking one, beside zstd and replay
+    Bootstrap,
     /// Memory and CPU of an agent with nothing to do
     Idle,
     /// Writes over HTTP and through ctldb, beside bare sqlx
@@ -45,4 +50,6 @@ pub(crate) enum Scenario {
     Ldb,
     /// One-row reads over HTTP beside a raw hyper server, by TCP and by Unix socket
     Http,
+    /// What 1,000 agents that report themselves cost the API server and the operator
+    Presence,
 }

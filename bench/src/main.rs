@@ -10,11 +10,13 @@ use clap::{Parser as _, ValueEnum as _};
 use crate::args::{Args, Scenario};
 
 mod args;
+mod bootstrap;
 mod executive;
 mod fixture;
 mod http;
 mod idle;
 mod ldb;
+mod presence;
 mod process;
 mod replay;
 mod runner;
@@ -54,9 +56,11 @@ fn run(args: &Args) -> Result<bool> {
         kept &= match scenario {
             Scenario::Replay => replay::run(args, &mut out, &mut json)?,
             Scenario::Visible => visible::run(args, &mut out, &mut json)?,
+            Scenario::Bootstrap => bootstrap::run(args, &mut out, &mut json)?,
             Scenario::Idle => idle::run(args, &mut out, &mut json)?,
             Scenario::Executive => executive::run(args, &mut out, &mut json)?,
             Scenario::Ldb => ldb::run(args, &mut out, &mut json)?,
+            Scenario::Presence => presence::run(&mut out, &mut json)?,
             Scenario::Http => http::run(args, &mut out, &mut json)?,
         };
     }

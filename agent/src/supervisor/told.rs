@@ -171,6 +171,10 @@ impl Told {
     }
 
     fn change(&self, change: impl FnOnce(&mut Uploaded)) {
-        self.status.update(|report| drop(report.snapshot.as_mut().map(change)));
+        self.status.update(|report| {
+            if let Some(now) = &mut report.snapshot {
+                change(now);
+            }
+        });
     }
 }
