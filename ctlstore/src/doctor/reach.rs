@@ -17,8 +17,8 @@ use crate::doctor::facts::{Facts, Rows};
 use crate::doctor::finding::Finding;
 use crate::repair;
 
-/// Whoever takes longer does not answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Whoever takes longer does not answer. Longer than ctldb's own patience, whose words say more.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 type Answer<T> = Option<Result<T, String>>;
 

@@ -1,4 +1,4 @@
-//! The commands of `docs/writing.md`, `docs/operating.md` and `docs/node-api.md`, run one after the other as they stand there.
+//! The commands of `docs/writing.md`, `docs/operating.md`, `docs/observing.md` and `docs/node-api.md`, run one after the other as they stand there.
 
 use std::path::Path;
 use std::process::Command;
@@ -59,6 +59,24 @@ async fn what_the_page_on_the_nodes_api_says_is_so() {
     let page = places.iter().fold(page, |page, (from, to)| page.replace(from, to));
     let place = tempfile::tempdir().unwrap();
     hold(&page, 10, place.path());
+}
+
+#[tokio::test]
+async fn what_the_page_on_observing_says_is_so() {
+    let folder = Folder::new();
+    let dev = folder.start().await;
+    dev.register();
+    dev.write(&batch()).unwrap();
+    let places = [
+        ("127.0.0.1:3000", dev.executive.to_string()),
+        ("127.0.0.1:1331", dev.read.to_string()),
+        ("$PWD/.dev/ldb", folder.ldb().display().to_string()),
+        (".dev/ldb", folder.ldb().display().to_string()),
+    ];
+    let page = page("observing.md");
+    let page = places.iter().fold(page, |page, (from, to)| page.replace(from, to));
+    let place = tempfile::tempdir().unwrap();
+    hold(&page, 5, place.path());
 }
 
 fn page(name: &str) -> String {
