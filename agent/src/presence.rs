@@ -127,21 +127,4 @@ fn node_report(report: &Report, free_bytes: Option<u64>) -> NodeReport {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fork_is_told_in_the_word_that_the_operator_knows() {
-        let status = Status::new();
-        let told = |state| {
-            status.enter(state, None);
-            node_report(&status.report(), Some(7))
-        };
-        let fresh = told(State::Away);
-        assert_eq!((fresh.seq, fresh.bootstrapped, fresh.free_bytes), (None, false, Some(7)));
-        assert!(told(State::Forked).is_forked());
-        let empty = told(State::Following);
-        assert_eq!((empty.seq, empty.bootstrapped), (Some(0), true), "nothing is missing");
-        assert!(!empty.is_forked());
-    }
-}
+mod tests;
