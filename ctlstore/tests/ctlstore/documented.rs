@@ -79,6 +79,26 @@ async fn what_the_page_on_observing_says_is_so() {
     hold(&page, 5, place.path());
 }
 
+#[tokio::test]
+async fn what_the_page_on_snapshots_says_is_so() {
+    let folder = Folder::new();
+    let _dev = folder.start().await;
+    let snapshots = folder.data().join("snapshots");
+    let uploaded = testkit::eventually(std::time::Duration::from_secs(60), async || {
+        let histories = std::fs::read_dir(snapshots.join("snapshots/v1"))?;
+        let found = histories.flatten().any(|history| history.path().join("latest.json").exists());
+        anyhow::ensure!(found, "no snapshot yet");
+        Ok(())
+    });
+    uploaded.await.unwrap();
+    let shown = snapshots.display().to_string();
+    let page = page("snapshots.md").replace("$PWD/.dev/snapshots", &shown);
+    let page = page.replace(" .dev/snapshots", &format!(" {shown}"));
+    let place = tempfile::tempdir().unwrap();
+    std::fs::copy(folder.url_file(), place.path().join("ctldb-url")).unwrap();
+    hold(&page, 5, place.path());
+}
+
 fn page(name: &str) -> String {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     std::fs::read_to_string(docs.join(name)).unwrap()
