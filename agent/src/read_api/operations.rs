@@ -89,10 +89,12 @@ fn originals() -> Vec<Operation> {
         Operation::original(GET, "/healthcheck", original::health)
             .called("getHealth", "200 once an entry was applied.")
             .gives(Content::Nothing)
+            .else_answers(500, "No entry was applied yet.", Content::Nothing)
             .open(),
         Operation::original(GET, "/ping", original::health)
             .called("ping", "200 once an entry was applied.")
             .gives(Content::Nothing)
+            .else_answers(500, "No entry was applied yet.", Content::Nothing)
             .open(),
     ]
 }
