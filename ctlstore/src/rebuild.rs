@@ -5,8 +5,10 @@ use std::io::Write;
 use agent::control::Line;
 use agent::control::client;
 use anyhow::{Result, bail};
+use serde_json::json;
 
-use crate::args::Rebuild;
+use crate::args::{Output, Rebuild};
+use crate::client::say;
 use crate::outcome::Outcome;
 
 /// `ctlstore agent rebuild`
@@ -14,7 +16,7 @@ pub(crate) fn rebuild(args: &Rebuild, out: &mut dyn Write) -> Result<Outcome> {
     let mut told = Ok(());
     let mut last = String::new();
     let line = client::rebuild(&args.ldb_dir, |line| {
-        let text = words(line);
+        let text = words(line, args.output);
         if line.ok.is_none() && text != last && told.is_ok() {
             told = writeln!(out, "{text}").and_then(|()| out.flush());
             last = text;
@@ -25,11 +27,15 @@ pub(crate) fn rebuild(args: &Rebuild, out: &mut dyn Write) -> Result<Outcome> {
     if line.ok != Some(true) {
         bail!("{message}");
     }
-    writeln!(out, "done: {message}")?;
+    let done = json!({ "phase": line.phase, "message": message, "ok": true });
+    say(args.output, (format!("done: {message}"), &done), out)?;
     Ok(Outcome::Done)
 }
 
-fn words(line: &Line) -> String {
+fn words(line: &Line, output: Output) -> String {
+    if output == Output::Json {
+        return json!(line).to_string();
+    }
     let Line { phase, message, bytes, of, ok: _ } = line;
     let phase = phase.replace('_', " ");
     match (message, of) {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
+use crate::args::Output;
+
 /// Without a command, the flags are those of the service.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -59,6 +61,9 @@ pub(crate) struct Rebuild {
     /// The LDB's directory
     #[arg(long, value_name = "DIR", default_value = "/var/lib/ctlstore", env = "CTLSTORE_PATH")]
     pub(crate) ldb_dir: PathBuf,
+    /// How to print.
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
 }
 
 #[cfg(test)]
@@ -79,10 +84,12 @@ mod tests {
             |args: &[&str]| Cli::try_parse_from(["agent"].iter().chain(args)).map(|cli| cli.agent);
         let service = parse(&["--ctldb-url-file", "url", "--ldb-dir", "/a"]).unwrap();
         assert!(service.command.is_none());
-        assert_eq!(service.run.unwrap().ldb_dir, PathBuf::from("/a"));
+        assert_eq!(service.run.0.unwrap().ldb_dir, PathBuf::from("/a"));
         let rebuild = parse(&["rebuild", "--ldb-dir", "/b"]).unwrap();
-        assert!(rebuild.run.is_none());
-        let Some(AgentCommand::Rebuild(Rebuild { ldb_dir })) = rebuild.command else { panic!() };
+        assert!(rebuild.run.0.is_none());
+        let Some(AgentCommand::Rebuild(Rebuild { ldb_dir, output: _ })) = rebuild.command else {
+            panic!()
+        };
         assert_eq!(ldb_dir, PathBuf::from("/b"));
         let text = parse(&["--ldb-dir", "/a"]).unwrap_err().to_string();
         assert!(text.contains("--ctldb-url-file"), "{text}");

@@ -4,7 +4,7 @@ use ledger::{LeaderTs, Seq};
 use serde_json::json;
 
 use super::*;
-use crate::doctor::facts::Rows;
+use crate::doctor::facts::{Entry, Rows};
 use crate::doctor::finding::Verdict;
 use crate::doctor::locks::Locks;
 use crate::doctor::reach::{self, Ledger, Newest};
