@@ -79,7 +79,7 @@ pub(crate) fn table(lines: &[Vec<String>], out: &mut dyn Write) -> io::Result<()
 }
 
 /// A value on one line: bytes as `0x…`, control characters escaped so that a row cannot play with the terminal.
-fn cell(value: &Value) -> String {
+pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => NO_VALUE.to_owned(),
         Value::Integer(integer) => integer.to_string(),

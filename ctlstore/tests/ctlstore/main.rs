@@ -21,3 +21,4 @@ mod repairs;
 mod running;
 mod telling;
 mod waiting;
+mod watching;
