@@ -30,7 +30,7 @@ use crate::bootstrap::gather::Gathered;
 use crate::bootstrap::load::Loaded;
 use crate::bootstrap::share::{Reason, Share, Turn};
 use crate::bootstrap::told::{Phase, Teller};
-use crate::replay::{Need, RequestError, Requests};
+use crate::replay::{Need, Origin, RequestError, Requests};
 use crate::snapshot::SnapshotError;
 
 /// Between attempts, at most.
@@ -236,7 +236,7 @@ impl Bootstrap {
 
     async fn act(&mut self, start: Start, gathered: Gathered) -> Result<Ended, BootstrapError> {
         if gathered.seen.own != Own::Empty && start == Start::Empty {
-            self.requests.rebuild(None).await?;
+            self.requests.rebuild(Origin::Nothing).await?;
         }
         match start {
             Start::Keep => Ok(Ended::Kept),

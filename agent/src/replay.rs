@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use need::{Need, Needs};
 pub(crate) use plan::{Action, Standing, Step};
 pub(crate) use progress::CatchUp;
-pub(crate) use requests::{RequestError, Requests};
+pub(crate) use requests::{Origin, RequestError, Requests};
 pub(crate) use serve::Beginning;
 pub(crate) use stop::Stop;
 pub(crate) use told::Told;

@@ -15,6 +15,7 @@ use crate::bootstrap::gather::Gathered;
 use crate::bootstrap::told::Phase;
 use crate::bootstrap::{Bootstrap, BootstrapError};
 use crate::ldb::Claim;
+use crate::replay::Origin;
 use crate::snapshot::{Download, Pointer, Progress, SnapshotError};
 
 /// In the LDB's directory, on the disk where the file will stay; what is in it is found again after a restart.
@@ -182,25 +183,19 @@ impl Bootstrap {
             Ok(moved) => moved?,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        match claim(gathered) {
-            Some(claim) => self.requests.publish(draft, claim).await?,
-            None => self.requests.rebuild(Some(draft)).await?,
+        let Gathered { seen, own, .. } = gathered;
+        match (own, &seen.ledger) {
+            // Its last entries are of no ledger any more.
+            (Own::At(position), Some(ledger)) if standing(position, ledger) == Standing::Forked => {
+                self.requests.rebuild(Origin::DraftOfOther(draft)).await?;
+            }
+            (Own::Empty, _) => self.requests.publish(draft, Claim::AtLeast).await?,
+            (Own::At(_), _) if seen.own == *own => {
+                self.requests.publish(draft, Claim::AtLeast).await?;
+            }
+            (Own::At(_) | Own::Unsound, _) => self.requests.rebuild(Origin::Draft(draft)).await?,
         }
         self.snapshots.forget();
         Ok(())
-    }
-}
-
-/// By what right it takes the place of what is served. None: as soon as it has come as far.
-fn claim(gathered: &Gathered) -> Option<Claim> {
-    let Gathered { seen, own, .. } = gathered;
-    match (own, &seen.ledger) {
-        // Its last entries are of no ledger any more.
-        (Own::At(position), Some(ledger)) if standing(position, ledger) == Standing::Forked => {
-            Some(Claim::Instead)
-        }
-        (Own::At(_), _) if seen.own == *own => Some(Claim::AtLeast),
-        (Own::Empty, _) => Some(Claim::AtLeast),
-        (Own::At(_) | Own::Unsound, _) => None,
     }
 }

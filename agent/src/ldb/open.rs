@@ -129,7 +129,7 @@ fn open_served(
         Err(error) if error.is_damage() || error.is_gone() => {
             tracing::error!(error = %Chain(&error), "the LDB is bad and is built anew from the ledger, reads of it go on");
             let (draft, work) = Rebuild::draft(drafts, setting)?;
-            Ok((work, Some(Rebuild { draft, served, old: None })))
+            Ok((work, Some(Rebuild { draft, served, forked: false, old: None })))
         }
         Err(error) => Err(error),
     }

@@ -18,6 +18,8 @@ pub(crate) struct Rebuild {
     pub(crate) draft: Draft,
     /// What readers have.
     pub(crate) served: u64,
+    /// What is served is of another ledger: its sequence need not be reached if this ledger ends before.
+    pub(crate) forked: bool,
     /// The same, if it could be opened: while it is open, readers find its shared memory in order.
     pub(crate) old: Option<Generation>,
 }
@@ -36,22 +38,22 @@ impl Writer {
     pub(crate) fn begin_rebuild(&mut self) -> Result<(), Error> {
         space::need(&self.dir, self.reserve())?;
         let (draft, work) = Rebuild::draft(&self.drafts, &self.setting)?;
-        self.build_on(draft, work);
+        self.build_on(draft, work, false);
         Ok(())
     }
 
     /// Builds the LDB anew from a filled draft. It is served at once if it has come as far as what is served, or if that
     /// cannot be read at all; else as soon as the ledger brought it there: no reader sees the sequence fall.
-    pub(crate) fn rebuild_from(&mut self, draft: Draft) -> Result<(), Error> {
+    pub(crate) fn rebuild_from(&mut self, draft: Draft, forked: bool) -> Result<(), Error> {
         let next = self.take_in(&draft)?;
         if next.seq() >= self.ctl.seq()? {
-            let claim = if self.is_bad() { Claim::Instead } else { Claim::AtLeast };
+            let claim = if self.is_bad() || forked { Claim::Instead } else { Claim::AtLeast };
             return self.put_in_place(next, draft, claim);
         }
         if self.is_unreadable() {
             return self.put_in_place(next, draft, Claim::Instead);
         }
-        self.build_on(draft, next);
+        self.build_on(draft, next, forked);
         Ok(())
     }
 
@@ -75,17 +77,17 @@ impl Writer {
         books.is_none()
     }
 
-    fn build_on(&mut self, draft: Draft, work: Generation) {
+    fn build_on(&mut self, draft: Draft, work: Generation, forked: bool) {
         let mut before = std::mem::replace(&mut self.work, work);
         let rebuild = match self.rebuild.take() {
             // What was built is not needed any more; its folder goes with its draft.
-            Some(Rebuild { draft: _, served, old }) => {
+            Some(Rebuild { draft: _, served, forked: was, old }) => {
                 before.discard();
-                Rebuild { draft, served, old }
+                Rebuild { draft, served, forked: forked || was, old }
             }
             None => {
                 (before.ctl, before.feed) = (Teller::default(), Feed::default());
-                Rebuild { draft, served: before.number, old: Some(before) }
+                Rebuild { draft, served: before.number, forked, old: Some(before) }
             }
         };
         tracing::warn!(
@@ -98,8 +100,10 @@ impl Writer {
 
     /// Serves what was built if it has come as far as what is served.
     pub(super) fn end_rebuild(&mut self) -> Result<(), Error> {
-        let is_far = self.work.open.is_none() && self.work.seq() >= self.ctl.seq()?;
-        let Some(mut rebuild) = self.rebuild.take_if(|_| is_far) else { return Ok(()) };
+        let (is_whole, is_far) = (self.work.open.is_none(), self.work.seq() >= self.ctl.seq()?);
+        let ended = std::mem::take(&mut self.ledger_ended);
+        let is_due = |rebuild: &mut Rebuild| is_whole && (is_far || (ended && rebuild.forked));
+        let Some(mut rebuild) = self.rebuild.take_if(is_due) else { return Ok(()) };
         let mut ready = || {
             // What can be is brought into the file, so that it is on the disk before it is served.
             self.work.checkpoint.cut(LONGEST, &self.setting.crash)?;
@@ -116,7 +120,7 @@ impl Writer {
 
     /// Nothing is applied to a bad file; it is kept for those who have it open.
     pub(super) fn retire_bad(&mut self, rebuild: Rebuild) -> Result<(), Error> {
-        let Rebuild { draft: _, served, old } = rebuild;
+        let Rebuild { draft: _, served, forked: _, old } = rebuild;
         match old {
             Some(old) => self.retire(old, false),
             None => self.retire_unopened(served),

@@ -44,6 +44,8 @@ pub(crate) struct Writer {
     pub(super) dir: PathBuf,
     /// The file at work is bad and nothing may be applied to it.
     pub(super) damaged: bool,
+    /// The last look showed that the ledger has no more.
+    pub(super) ledger_ended: bool,
     pub(super) condition: Condition,
     /// In a row.
     failures: u32,
@@ -80,6 +82,7 @@ impl Writer {
             setting,
             dir,
             damaged: false,
+            ledger_ended: false,
             condition: Condition::Sound,
             failures: 0,
             last_switch: None,
@@ -243,6 +246,11 @@ impl Writer {
     /// Is what is served bad, or is another file built to take its place?
     pub(crate) fn is_bad(&self) -> bool {
         self.damaged || self.rebuild.is_some()
+    }
+
+    /// The LDB has all that the ledger has.
+    pub(crate) fn note_end_of_ledger(&mut self) {
+        self.ledger_ended = true;
     }
 
     /// Has this node anything to serve?

@@ -27,7 +27,18 @@ pub(crate) enum Request {
 pub(crate) enum Write {
     Freeze { budget: Duration, answer: Answer<Option<Frozen>> },
     Publish { draft: Draft, claim: Claim, answer: Answer<()> },
-    Rebuild { draft: Option<Draft>, answer: Answer<()> },
+    Rebuild { from: Origin, answer: Answer<()> },
+}
+
+/// What the LDB is built anew from.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// The ledger's beginning.
+    Nothing,
+    /// A filled draft.
+    Draft(Draft),
+    /// The same, and what is served is of another ledger.
+    DraftOfOther(Draft),
 }
 
 /// What a look shows.
@@ -79,10 +90,9 @@ impl Requests {
         self.ask(|answer| Request::Write(Write::Publish { draft, claim, answer })).await
     }
 
-    /// Builds the LDB anew, from a filled draft or from the ledger's beginning; what is served stays until the new one has
-    /// come as far.
-    pub(crate) async fn rebuild(&self, draft: Option<Draft>) -> Result<(), RequestError> {
-        self.ask(|answer| Request::Write(Write::Rebuild { draft, answer })).await
+    /// Builds the LDB anew; what is served stays until the new one has come as far.
+    pub(crate) async fn rebuild(&self, from: Origin) -> Result<(), RequestError> {
+        self.ask(|answer| Request::Write(Write::Rebuild { from, answer })).await
     }
 
     /// The loop may begin with the first entry of the ledger.

@@ -8,7 +8,7 @@ use crate::bootstrap::decide::Own;
 use crate::ldb::{Error, Writer};
 use crate::replay::Replay;
 use crate::replay::need::Need;
-use crate::replay::requests::{Answer, Looked, Request, Write};
+use crate::replay::requests::{Answer, Looked, Origin, Request, Write};
 
 /// May the loop begin with the first entry of the ledger, if the LDB has none?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,10 +108,11 @@ fn do_write(bench: &Bench, writer: &mut Writer, write: Write, is_new: impl FnOnc
             Box::new(move || drop(answer.send(frozen.map_err(Into::into))))
         }
         Write::Publish { draft, claim, answer } => done(writer.publish(draft, claim), answer),
-        Write::Rebuild { draft, answer } => {
-            let rebuilt = match draft {
-                Some(draft) => writer.rebuild_from(draft),
-                None => writer.begin_rebuild(),
+        Write::Rebuild { from, answer } => {
+            let rebuilt = match from {
+                Origin::Nothing => writer.begin_rebuild(),
+                Origin::Draft(draft) => writer.rebuild_from(draft, false),
+                Origin::DraftOfOther(draft) => writer.rebuild_from(draft, true),
             };
             done(rebuilt, answer)
         }

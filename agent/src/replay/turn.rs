@@ -50,7 +50,11 @@ pub(crate) fn turn(writer: &mut Writer, plan: Option<&Plan>) -> Turn {
     let turn = match plan {
         Some(plan) => {
             let ahead = if plan.then == Then::More { Ahead::More } else { Ahead::Nothing };
-            apply(writer, plan, ahead)
+            let turn = apply(writer, plan, ahead);
+            if matches!(turn.next, Ok(Next::Idle)) {
+                writer.note_end_of_ledger();
+            }
+            turn
         }
         None => {
             let next = writer.roll_back_open().map(|()| Next::Idle);

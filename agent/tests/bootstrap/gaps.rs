@@ -84,6 +84,17 @@ async fn after_a_restore_nobody_gets_the_dead_tail() {
 
     // Nothing is decided yet: who is ahead waits, who is new takes what the ledger knows.
     ahead.enters("ctldb_behind").await;
+    let reader = ahead.ldb();
+    let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let watching = std::sync::Arc::clone(&over);
+    let watch = std::thread::spawn(move || {
+        let mut highest = 0;
+        while !watching.load(std::sync::atomic::Ordering::Relaxed) {
+            let seq = reader.seq().unwrap().get();
+            assert!(seq >= highest, "the sequence fell from {highest} to {seq}");
+            highest = seq;
+        }
+    });
     let early = node(&place, &dir.path().join("early"), ledger).await;
     early.reaches(branched.position.seq.get()).await;
     assert_eq!(early.bootstraps("done").await["from"]["seq"], branched.position.seq.get());
@@ -102,6 +113,8 @@ async fn after_a_restore_nobody_gets_the_dead_tail() {
         agent.enters("following").await;
         assert_eq!(content::of_ldb(&agent.dir), want, "{name}");
     }
+    over.store(true, std::sync::atomic::Ordering::Relaxed);
+    watch.join().unwrap();
     // The parent's snapshot up to the branch is as good as any; the one beyond it is nobody's.
     assert!(dead.position.seq > branched.position.seq);
     for agent in [&fresh, &ahead] {
