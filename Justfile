@@ -33,6 +33,10 @@ soak: (setup "test")
     cargo build --locked --workspace --bins
     cargo test --locked --package e2e --test readers -- --ignored --nocapture
 
+# A node that begins with a snapshot of a million rows beside one that replays them all (minutes)
+soak-bootstrap: (setup "test")
+    cargo test --locked --package agent --test bootstrap -- --ignored --nocapture a_million_rows
+
 # Damage the ledger's grammar at random, 200,000 texts; then, where cargo-fuzz and a nightly compiler are, for SECONDS
 fuzz SECONDS="60": (setup "demo")
     cargo test --locked --release --package ledger --lib -- --ignored very_many_damaged_statements
