@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_in_the_systems_wait_is_blocked_by_it_however_long() {
+    fn what_the_system_does_not_tell_is_not_taken_for_progress() {
         let now = Instant::now();
         let mut work = Watched::new("x", Thread(None), now);
         assert_eq!(work.look(now + Duration::from_secs(9)), Getting::Still(Duration::from_secs(9)));
