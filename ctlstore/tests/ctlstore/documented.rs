@@ -62,6 +62,22 @@ async fn what_the_page_on_the_nodes_api_says_is_so() {
 }
 
 #[tokio::test]
+async fn what_the_page_on_changes_says_is_so() {
+    let folder = Folder::new();
+    let dev = folder.start().await;
+    let places = [
+        ("127.0.0.1:3000", dev.executive.to_string()),
+        ("127.0.0.1:1331", dev.read.to_string()),
+        (".dev/ldb", folder.ldb().display().to_string()),
+        ("examples/billing/batches", example().join("batches").display().to_string()),
+    ];
+    let page = page("changes.md");
+    let page = places.iter().fold(page, |page, (from, to)| page.replace(from, to));
+    let place = tempfile::tempdir().unwrap();
+    hold(&page, 5, place.path());
+}
+
+#[tokio::test]
 async fn what_the_page_on_observing_says_is_so() {
     let folder = Folder::new();
     let dev = folder.start().await;
