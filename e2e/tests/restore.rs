@@ -1,6 +1,6 @@
 //! MariaDB is put back to an earlier state while nodes are ahead of it. Nothing is written until somebody decides; then each
-//! node that is not ahead follows the new history, each that is says that it is forked, and no reader sees the sequence
-//! fall.
+//! node that is not ahead follows the new history, each that is says that it is forked and loads a snapshot of the new
+//! history when there is one; a new node never gets what was lost, and no reader sees the sequence fall.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ struct Watch {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_restore_every_node_converges_or_says_that_it_is_forked() -> Result<()> {
+async fn after_a_restore_every_node_converges() -> Result<()> {
     let cluster = Cluster::start().await?;
     cluster.declare()?;
     let [mut early, slow, ahead, far] = cluster.nodes().await?;
@@ -77,7 +77,7 @@ async fn after_a_restore_every_node_converges_or_says_that_it_is_forked() -> Res
     let new = cluster.new_history(lost).await?;
     assert!(new > lost, "{new} is not above {lost}");
     let last = (40..50).map(|row| cluster.write(row, "new")).last().context("rows")??;
-    early.agent = agent(&cluster, &early.dir).await?;
+    early.agent = agent(&cluster, &early.dir, "never").await?;
     for node in [&early, &slow] {
         node.follows(last).await?;
         assert_eq!(node.rows()?, cluster.rows()?, "{}", node.name);
@@ -87,6 +87,18 @@ async fn after_a_restore_every_node_converges_or_says_that_it_is_forked() -> Res
         let message = node.enters("forked").await?;
         assert!(message.contains(&format!("applied here up to {lost}")), "{message}");
         assert_eq!(node.rows()?, stale, "{} serves what it had", node.name);
+    }
+    // A new node takes what the ledger has, and uploads it.
+    let dir = cluster.home.path().join("fresh");
+    let fresh = Node { name: "fresh", agent: agent(&cluster, &dir, "always").await?, dir };
+    for node in [&fresh, &ahead, &far] {
+        node.follows(last).await?;
+        node.enters("following").await?;
+        assert_eq!(node.rows()?, cluster.rows()?, "{}", node.name);
+    }
+    let new = cluster.write(60, "newest")?;
+    for node in [&fresh, &early, &slow, &ahead, &far] {
+        node.follows(new).await?;
     }
     for (name, watch) in watches {
         let looks = watch.end().with_context(|| name)?;
@@ -102,6 +114,7 @@ impl Cluster {
         let home = tempfile::tempdir()?;
         let path = |name: &str| home.path().join(name).display().to_string();
         std::fs::write(path("ctldb"), &database.url)?;
+        std::fs::create_dir(path("store"))?;
         let (url, fleet) = (path("ctldb"), path("fleet"));
         let args = ["executive", "--ctldb-url-file", &url, "--fleet-position-file", &fleet];
         let more = ["--open-admin", "--bind", ANY, "--admin-bind", ANY];
@@ -119,7 +132,7 @@ impl Cluster {
     async fn nodes(&self) -> Result<[Node; 4]> {
         let node = async |name| {
             let dir = self.home.path().join(name);
-            anyhow::Ok(Node { name, agent: agent(self, &dir).await?, dir })
+            anyhow::Ok(Node { name, agent: agent(self, &dir, "never").await?, dir })
         };
         Ok([node("early").await?, node("slow").await?, node("ahead").await?, node("far").await?])
     }
@@ -193,10 +206,14 @@ impl Cluster {
     }
 }
 
-async fn agent(cluster: &Cluster, dir: &std::path::Path) -> Result<Service> {
+async fn agent(cluster: &Cluster, dir: &std::path::Path, upload: &str) -> Result<Service> {
     let (url, ldb) = (cluster.path("ctldb"), dir.display().to_string());
     let args = ["agent", "--ctldb-url-file", &url, "--ldb-dir", &ldb, "--poll-interval", "50ms"];
-    Service::start(&[&args[..], &["--read-bind", ANY, "--admin-bind", ANY]].concat()).await
+    let store = format!("--snapshot-url=file://{}", cluster.path("store"));
+    let upload = format!("--snapshot-upload={upload}");
+    let snapshots = [&*store, &*upload, "--snapshot-interval=1s", "--rebuild-share=100"];
+    let binds = ["--read-bind", ANY, "--admin-bind", ANY];
+    Service::start(&[&args[..], &snapshots, &binds].concat()).await
 }
 
 impl Node {

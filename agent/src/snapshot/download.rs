@@ -6,6 +6,7 @@
 //! lie there too.
 
 use std::fs::File;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use ledger::{Digest, Position, Seq};
 use tokio::time::{Instant, sleep};
 
 use crate::ldb::contents;
-use crate::snapshot::piece::{blocking, decompress, read_at};
+use crate::snapshot::piece::blocking;
 use crate::snapshot::{Catalog, Pointer, SnapshotError};
 use daemon::log::Chain;
 
@@ -26,6 +27,8 @@ use daemon::log::Chain;
 const INCOMING: &str = "incoming.db";
 /// Left free on the disk beside the file.
 const RESERVE: u64 = 64 << 20;
+/// Unpacked and written at once.
+const CHUNK: usize = 256 << 10;
 /// How often a part is asked for that does not come whole. The store's client retried what fails earlier.
 const TRIES: u32 = 4;
 /// A part that came damaged is asked for once more: a network may do that, a store's disk does it again.
@@ -230,10 +233,11 @@ impl Job<'_> {
         };
         let (file, offset, wanted) = (Arc::clone(&self.file), self.offset, self.part);
         blocking(move || {
-            let piece = decompress(&found.bytes, &wanted);
-            let piece = piece.ok_or(SnapshotError::PartDamaged { seq, part })?;
-            file.write_all_at(&piece, offset)
-                .map_err(SnapshotError::file("write", Path::new(INCOMING)))
+            let whole = unpack(&found.bytes, &file, offset, wanted);
+            match whole.map_err(SnapshotError::file("write", Path::new(INCOMING)))? {
+                true => Ok(()),
+                false => Err(SnapshotError::PartDamaged { seq, part }),
+            }
         })
         .await
     }
@@ -248,10 +252,36 @@ fn tries(error: &SnapshotError) -> u32 {
     }
 }
 
+/// Writes what a part holds to its place, a chunk at a time. False: it is not the piece that it should be, and what is
+/// there now is to be overwritten.
+fn unpack(stored: &[u8], file: &File, offset: u64, part: Part) -> io::Result<bool> {
+    let Ok(mut from) = zstd::stream::read::Decoder::with_buffer(stored) else { return Ok(false) };
+    let (mut hasher, mut chunk, mut done) = (blake3::Hasher::new(), vec![0; CHUNK], 0_u64);
+    loop {
+        let Ok(bytes) = from.read(&mut chunk) else { return Ok(false) };
+        let next = done + u64::try_from(bytes).expect("BUG: a chunk is small");
+        // It never grows beyond what the manifest says.
+        if bytes == 0 || next > part.bytes {
+            let digest = PartDigest::from_bytes(*hasher.finalize().as_bytes());
+            return Ok(bytes == 0 && done == part.bytes && digest == part.digest);
+        }
+        hasher.update(&chunk[..bytes]);
+        file.write_all_at(&chunk[..bytes], offset + done)?;
+        done = next;
+    }
+}
+
 fn is_there(file: &File, offset: u64, part: Part) -> bool {
-    let mut piece = Vec::new();
-    let read = read_at(file, offset, part.bytes, &mut piece);
-    read.is_ok() && PartDigest::of(&piece) == part.digest
+    let (mut hasher, mut chunk, mut done) = (blake3::Hasher::new(), vec![0; CHUNK], 0_u64);
+    while done < part.bytes {
+        let bytes = usize::try_from(part.bytes - done).unwrap_or(CHUNK).min(CHUNK);
+        if file.read_exact_at(&mut chunk[..bytes], offset + done).is_err() {
+            return false;
+        }
+        hasher.update(&chunk[..bytes]);
+        done += u64::try_from(bytes).expect("BUG: a chunk is small");
+    }
+    PartDigest::from_bytes(*hasher.finalize().as_bytes()) == part.digest
 }
 
 /// Opens the file, as large as it will be, if the disk has room for it.

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use ledger::snapshot::{Part, PartDigest, pieces};
+use ledger::snapshot::{PartDigest, pieces};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
 
@@ -128,13 +128,6 @@ fn read(
         each(&chunk)?;
     }
     Ok(PartDigest::from_bytes(*hasher.finalize().as_bytes()))
-}
-
-/// The piece that a part holds; none when it is not the one that it should be.
-pub(crate) fn decompress(stored: &[u8], part: &Part) -> Option<Vec<u8>> {
-    // It never grows beyond what the manifest says.
-    let piece = zstd::bulk::decompress(stored, usize::try_from(part.bytes).ok()?).ok()?;
-    (PartDigest::of(&piece) == part.digest).then_some(piece)
 }
 
 pub(crate) fn read_at(file: &File, offset: u64, bytes: u64, into: &mut Vec<u8>) -> io::Result<()> {
