@@ -61,6 +61,7 @@ cluster() {
 }
 
 up() {
+    mkdir -p "$place" "$artefacts"
     local kubeconfig start=$SECONDS
     kubeconfig=$(cluster)
     echo "e2e: the cluster is up ($((SECONDS - start)) s)" >&2
@@ -70,7 +71,6 @@ up() {
     start=$SECONDS
     load <"$place/images" >"$place/loaded"
     echo "e2e: the images are loaded ($((SECONDS - start)) s)" >&2
-    mkdir -p "$artefacts"
     jq -Rn --arg kubeconfig "$kubeconfig" --arg kubectl "$(hack/apiserver.sh)/kubectl" --arg helm "$(tool helm)" --arg artefacts "$artefacts" \
         '{kubeconfig: $kubeconfig, kubectl: $kubectl, helm: $helm, artefacts: $artefacts, images: ([inputs | split(" ") | {(.[0]): .[1]}] | add)}' \
         "$place/loaded" >"$place/e2e.json"

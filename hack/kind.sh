@@ -89,7 +89,7 @@ up() {
 load() {
     local node missing=""
     for node in $("$kind" get nodes --name "$name"); do
-        docker exec "$node" ctr --namespace=k8s.io images list --quiet "name==docker.io/library/$2" | grep -q . || missing+=,$node
+        docker exec "$node" ctr --namespace=k8s.io images list --quiet "name==docker.io/library/$2" 2>/dev/null | grep -q . || missing+=,$node
     done
     [ -z "$missing" ] || "$kind" load image-archive "$1" --name "$name" --nodes "${missing#,}"
 }

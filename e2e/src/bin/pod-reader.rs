@@ -40,11 +40,17 @@ type Read = Box<dyn FnMut() -> Result<Found>>;
 
 /// Reads for ever, by what `open` gives again and again until it has given something once.
 fn watch(open: impl Fn() -> Result<Read>) -> Result<()> {
+    let mut waits = String::new();
     let mut read = loop {
-        if let Ok(mut read) = open()
-            && matches!(read(), Ok(Some(_)))
-        {
-            break read;
+        let why = match open().and_then(|mut read| Ok((read()?, read))) {
+            Ok((Some(_), read)) => break read,
+            Ok((None, _)) => "nobody answers".to_owned(),
+            Err(error) => format!("{error:#}"),
+        };
+        if why != waits {
+            let says = json!({"waits": why});
+            writeln!(std::io::stdout(), "{says}").context("say why nothing comes")?;
+            waits = why;
         }
         std::thread::sleep(PAUSE);
     };
@@ -75,18 +81,15 @@ fn rows(dir: &Path, family: &str, table: &str) -> Result<Read> {
     let table = table.to_owned();
     Ok(Box::new(move || {
         let seq = ldb.seq().context("read the position")?;
-        let rows = family.rows(&table, &[]).context("read the rows")?;
+        let rows = family.all(&table).context("read the rows")?;
         Ok(Some((Some(seq.get()), rows.len())))
     }))
 }
 
 fn http(socket: &Path, family: &str, table: &str) -> Result<Read> {
-    let (socket, body) = (socket.to_owned(), r#"{"key":[]}"#);
-    let path = format!("/get-rows-by-key-prefix/{family}/{table}");
+    let socket = socket.to_owned();
     // In version 1.0, so that the answer comes in one piece.
-    let head =
-        format!("POST {path} HTTP/1.0\r\nhost: agent\r\ncontent-length: {}\r\n\r\n", body.len());
-    let request = head + body;
+    let request = format!("GET /v1/stream/{family}/{table} HTTP/1.0\r\nhost: agent\r\n\r\n");
     Ok(Box::new(move || {
         let Ok(mut stream) = UnixStream::connect(&socket) else { return Ok(None) };
         let mut answer = Vec::new();
@@ -99,9 +102,7 @@ fn http(socket: &Path, family: &str, table: &str) -> Result<Read> {
         let answer = String::from_utf8(answer).context("the answer is no text")?;
         let (head, body) = answer.split_once("\r\n\r\n").context("the answer has no head")?;
         ensure!(head.split(' ').nth(1) == Some("200"), "{answer}");
-        let rows: Vec<Value> =
-            serde_json::from_str(body).context("the answer is no list of rows")?;
-        Ok(Some((None, rows.len())))
+        Ok(Some((None, body.lines().count())))
     }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -107,23 +107,36 @@ impl Site {
         self.rolled_out("deployment/s3")?;
         let users = self.secrets.placeholders();
         self.sql(&grants::statements("", &users)?)?;
-        self.install(&[])?;
-        // The operator made the tables before it was ready; the grant needs no restart.
+        let began = Instant::now();
+        self.helm_upgrade(&[])?;
+        // The operator makes the tables, and what is not there cannot be granted. No agent needs a restart for it.
         eventually(PATIENCE, async || self.sql(&grants::statements("agent", &[])?).map(drop))
             .await?;
+        for what in [
+            "deployment/ctlstore-operator",
+            "deployment/ctlstore-executive",
+            "daemonset/ctlstore-agent",
+        ] {
+            self.rolled_out(what)?;
+        }
+        println!("from helm install to all ready: {:?}", began.elapsed());
         Ok(())
     }
 
-    /// Installs the chart, or upgrades it, with more arguments for helm; waits until all is ready.
+    /// Upgrades the release, with more arguments for helm; waits until all is ready.
     ///
     /// # Errors
     /// Something does not become ready.
-    pub fn install(&self, more: &[&str]) -> Result<()> {
+    pub fn upgrade(&self, more: &[&str]) -> Result<()> {
+        self.helm_upgrade(&[&["--wait", "--timeout=3m"], more].concat())
+    }
+
+    fn helm_upgrade(&self, more: &[&str]) -> Result<()> {
         let mut file = tempfile::NamedTempFile::new().context("make a file of values")?;
         serde_json::to_writer(&mut file, &self.all_values()?).context("write the values")?;
         let (chart, values) = (chart().display().to_string(), file.path().display().to_string());
         let args = ["upgrade", "--install", RELEASE, &chart, "--values", &values];
-        let place = ["--namespace", &self.namespace, "--wait", "--timeout=3m"];
+        let place = ["--namespace", &self.namespace];
         self.cluster.helm(&[&args[..], &place, more].concat()).map(drop)
     }
 

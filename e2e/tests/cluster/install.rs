@@ -1,35 +1,33 @@
 //! Scenario 1: from an empty namespace to rows in pods on every node.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::cluster::{Readers, Site, scenario};
 use serde_json::{Value, json};
 
-/// On two cores that carry four nodes, all of them pulling.
-const SOON: Duration = Duration::from_secs(90);
+use crate::{SOON, rows};
 
 #[tokio::test]
 #[ignore = "needs a cluster: ./justw e2e"]
 async fn rows_reach_readers_on_every_node() -> Result<()> {
     let began = Instant::now();
     scenario("install", json!({}), async |site| {
-        println!("installed and ready after {:?}", began.elapsed());
         site.declare("billing", "plans")?;
         site.wait_for("ctltable/plans", "Propagated")?;
         let nodes = site.cluster.nodes()?.len();
-        let readers = Readers::start(&site.cluster, &site.apps, &site.directory, ("billing", "plans"))?;
+        let readers =
+            Readers::start(&site.cluster, &site.apps, &site.directory, ("billing", "plans"))?;
         let executive = site.executive().await?;
         site.register(&executive)?;
         readers.see(nodes, 0, SOON).await?;
-        let rows = |ids: &[&str]| -> Value {
-            let row = |id: &&str| json!({"table": "plans", "delete": false, "values": {"id": id, "amount": 1}});
-            json!({"cookie": "1", "mutations": ids.iter().map(row).collect::<Vec<_>>()})
-        };
         let written = Instant::now();
-        site.write(&executive, "billing", &rows(&["free", "team"]))?;
+        site.write(&executive, "billing", &rows(["free", "team"]))?;
         readers.see(nodes, 2, SOON).await?;
-        println!("two rows seen by three kinds of readers on {nodes} nodes after {:?}", written.elapsed());
+        println!(
+            "two rows seen by three kinds of readers on {nodes} nodes after {:?}",
+            written.elapsed()
+        );
         nobody_but_the_agent_writes(&readers)?;
         the_directory_is_as_documented(site)?;
         readers.saw_no_error()?;

@@ -1,0 +1,48 @@
+//! Scenario 2: a table changes under readers, and what would break them is refused.
+
+use anyhow::{Result, ensure};
+use e2e::cluster::scenario;
+use serde_json::json;
+
+use crate::{SOON, one_row, rows};
+
+#[tokio::test]
+#[ignore = "needs a cluster: ./justw e2e"]
+async fn columns_are_added_and_nothing_else_is_done_to_them() -> Result<()> {
+    scenario("columns", json!({}), async |site| {
+        let (readers, executive) = one_row(site).await?;
+        site.apply(&site.table("billing", "plans", &[("notes", "Text")]))?;
+        let namespace = format!("--namespace={}", site.apps);
+        let wait = ["wait", "ctltable/plans", &namespace, "--for=jsonpath={.status.observedGeneration}=2", "--timeout=60s"];
+        site.cluster.kubectl(&wait)?;
+        site.wait_for("ctltable/plans", "Ready")?;
+        let described = site.sql("DESCRIBE ctlstore.billing___plans")?;
+        ensure!(described.contains("notes"), "{described}");
+        site.write(&executive, "billing", &json!({"mutations": [{"table": "plans", "values": {"id": "b", "amount": 2, "notes": "new"}}]}))?;
+        let mut changed = site.table("billing", "plans", &[("notes", "Text")]);
+        changed["spec"]["columns"][1]["type"] = json!("Decimal");
+        let mut removed = site.table("billing", "plans", &[("notes", "Text")]);
+        if let Some(columns) = removed["spec"]["columns"].as_array_mut() {
+            columns.remove(1);
+        }
+        let refusals = [
+            (&changed, "the type of a column cannot be changed"),
+            (&removed, "a column cannot be removed"),
+        ];
+        for (refused, why) in refusals {
+            let error = site.apply(refused).err().map(|error| format!("{error:#}")).unwrap_or_default();
+            ensure!(error.contains(why), "it says {error:?}");
+        }
+        // The same by another way: the data stays, and so does the refusal.
+        site.cluster.kubectl(&["delete", "ctltable/plans", &namespace, "--timeout=60s"])?;
+        site.apply(&changed)?;
+        let reason = "--for=jsonpath={.status.conditions[?(@.type==\"Accepted\")].reason}=SchemaConflict";
+        site.cluster.kubectl(&["wait", "ctltable/plans", &namespace, reason, "--timeout=60s"])?;
+        let events = site.cluster.get(&["events", &namespace, "--field-selector=reason=SchemaConflict"])?;
+        ensure!(events["items"].as_array().is_some_and(|events| events.len() == 1), "{events}");
+        site.write(&executive, "billing", &rows(["still written"]))?;
+        readers.see(site.cluster.nodes()?.len(), 3, SOON).await?;
+        readers.saw_no_error()
+    })
+    .await
+}
