@@ -83,6 +83,8 @@ must_be_refused() {
     refused "/image/digest" "${secret[@]}" --set image.digest=sha256:short
     refused "/agent/pollInterval" "${secret[@]}" --set agent.pollInterval=soon
     refused "needs agent.presence.enabled" "${secret[@]}" --set snapshots.url=s3://bucket/p --set agent.presence.enabled=false
+    refused "operator.pruneKeep needs snapshots.url" "${secret[@]}" --set operator.pruneKeep=720h
+    refused "snapshotter needs snapshots.url" "${secret[@]}" --set snapshots.upload=snapshotter
     refused "invents none" --set ctldb.embedded.enabled=true
 }
 

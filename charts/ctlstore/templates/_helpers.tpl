@@ -46,7 +46,8 @@ helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | replace "+" "_" 
 
 {{/* The Secret with a component's URL of ctldb. */}}
 {{- define "ctlstore.ctldbSecret" -}}
-{{- $ := index . 0 }}{{ $own := (index $.Values.ctldb (index . 1)).existingSecret -}}
+{{- /* The snapshotter reads the ledger as agents do. */}}
+{{- $ := index . 0 }}{{ $own := (index $.Values.ctldb (index . 1 | replace "snapshotter" "agent")).existingSecret -}}
 {{- if $.Values.ctldb.embedded.enabled }}{{ include "ctlstore.fullname" $ }}-mysql{{ else }}{{ $own | default $.Values.ctldb.existingSecret }}{{ end }}
 {{- end }}
 
