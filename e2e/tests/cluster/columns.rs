@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use e2e::cluster::scenario;
 use serde_json::json;
 
-use crate::{SOON, one_row, rows};
+use crate::{SOON, one_row};
 
 #[tokio::test]
 #[ignore = "needs a cluster: ./justw e2e"]
@@ -36,11 +36,13 @@ async fn columns_are_added_and_nothing_else_is_done_to_them() -> Result<()> {
         // The same by another way: the data stays, and so does the refusal.
         site.cluster.kubectl(&["delete", "ctltable/plans", &namespace, "--timeout=60s"])?;
         site.apply(&changed)?;
-        let reason = "--for=jsonpath={.status.conditions[?(@.type==\"Accepted\")].reason}=SchemaConflict";
+        let reason = "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=SchemaConflict";
         site.cluster.kubectl(&["wait", "ctltable/plans", &namespace, reason, "--timeout=60s"])?;
         let events = site.cluster.get(&["events", &namespace, "--field-selector=reason=SchemaConflict"])?;
         ensure!(events["items"].as_array().is_some_and(|events| events.len() == 1), "{events}");
-        site.write(&executive, "billing", &rows(["still written"]))?;
+        let row = json!({"id": "still written", "amount": 3, "notes": null});
+        let batch = json!({"mutations": [{"table": "plans", "values": row}]});
+        site.write(&executive, "billing", &batch)?;
         readers.see(site.cluster.nodes()?.len(), 3, SOON).await?;
         readers.saw_no_error()
     })

@@ -37,7 +37,7 @@ async fn rows_reach_readers_on_every_node() -> Result<()> {
     .await
 }
 
-/// A reader is another user, and what it mounts is read-only for it.
+/// A reader is another user, whom the modes keep out, and its mount is read-only.
 fn nobody_but_the_agent_writes(readers: &Readers) -> Result<()> {
     for (node, pod) in readers.pods()? {
         let said = readers.exec(&pod, &["/pod-reader", "attempt", "/ldb"])?;
@@ -45,8 +45,8 @@ fn nobody_but_the_agent_writes(readers: &Readers) -> Result<()> {
         let want = json!({
             "uid": 10001,
             "create": "read-only filesystem or storage medium",
-            "write ldb.db": "read-only filesystem or storage medium",
-            "write ctl": "read-only filesystem or storage medium",
+            "write ldb.db": "permission denied",
+            "write ctl": "permission denied",
             "remove ctl": "read-only filesystem or storage medium",
             "rename current": "read-only filesystem or storage medium",
         });
