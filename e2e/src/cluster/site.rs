@@ -1,6 +1,7 @@
 //! A namespace of one scenario's own, with a MariaDB, an S3 server, and the product installed by its chart.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -119,7 +120,8 @@ impl Site {
         ] {
             self.rolled_out(what)?;
         }
-        println!("from helm install to all ready: {:?}", began.elapsed());
+        let took = began.elapsed();
+        writeln!(std::io::stdout(), "from helm install to all ready: {took:?}").context("tell")?;
         Ok(())
     }
 
