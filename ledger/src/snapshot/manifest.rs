@@ -7,6 +7,8 @@ use crate::{Digest, FamilyName, History, LeaderTs, Position, Seq};
 
 /// The newest format that this code knows, and the one that it writes.
 pub const FORMAT: u32 = 1;
+/// How the text of a manifest ends: with the BLAKE3 of all that comes before it. Manifests of before have none.
+const SEAL: &str = ",\n  \"seal\": \"";
 /// No manifest is larger; whoever reads one reads no further.
 pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 
@@ -90,6 +92,9 @@ pub enum ManifestError {
         /// What JSON says.
         source: serde_json::Error,
     },
+    /// It was changed.
+    #[error("the snapshot's manifest is damaged: its seal is that of another text")]
+    Unsealed,
     /// It is too large.
     #[error("the snapshot's manifest has more than {MAX_MANIFEST_BYTES} bytes")]
     TooLarge,
@@ -140,6 +145,7 @@ impl Manifest {
         #[derive(Deserialize)]
         struct Versions {
             min_compatible: u32,
+            seal: Option<String>,
         }
         if u64::try_from(text.len()).is_ok_and(|bytes| bytes > MAX_MANIFEST_BYTES) {
             return Err(ManifestError::TooLarge);
@@ -156,6 +162,9 @@ impl Manifest {
             return Err(ManifestError::ForeignHistory { found, wanted: history });
         }
         manifest.files.iter().try_for_each(SnapshotFile::check)?;
+        if versions.seal.is_some_and(|seal| !is_sealed(text, &seal)) {
+            return Err(ManifestError::Unsealed);
+        }
         Ok(manifest)
     }
 
@@ -171,13 +180,16 @@ impl Manifest {
         }
     }
 
-    /// Its text.
+    /// Its text, sealed: a digit that flips in the store is found, whatever it stands for.
     ///
     /// # Panics
     /// Never: all that it holds has a text.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec_pretty(self).expect("BUG: a manifest has text keys only")
+        let text = serde_json::to_vec_pretty(self).expect("BUG: a manifest has text keys only");
+        let body = text.strip_suffix(b"\n}").expect("BUG: a manifest is an object");
+        let end = sealing(&blake3::hash(body).to_hex());
+        [body, end.as_bytes()].concat()
     }
 
     /// Its key.
@@ -238,6 +250,15 @@ impl SnapshotFile {
         }
         Ok(())
     }
+}
+
+fn sealing(seal: &str) -> String {
+    format!("{SEAL}{seal}\"\n}}")
+}
+
+fn is_sealed(text: &[u8], seal: &str) -> bool {
+    let body = text.strip_suffix(sealing(seal).as_bytes());
+    body.is_some_and(|body| blake3::hash(body).to_hex().as_str() == seal)
 }
 
 fn count(parts: &[Part]) -> u64 {
