@@ -4,6 +4,7 @@
 #   hack/chart.sh stale     are they up to date, and does the chart's version follow the workspace's? No tool needed
 #   hack/chart.sh check     lint, template and server-side dry run of each shape in ci/, and values that must be refused
 set -euo pipefail
+shopt -s extglob
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 chart=charts/ctlstore
@@ -57,6 +58,34 @@ stale() {
         echo "$chart/Chart.yaml: version and appVersion must be $version, as the workspace's" >&2
         return 1
     fi
+    metrics_exist && documented_values_exist
+}
+
+# Alerts and panels on a metric that nobody serves are silent for ever, or never silent.
+metrics_exist() {
+    local name missing=0
+    for name in $(grep -ohE 'ctlstore_[a-z0-9_]+' "$chart"/files/{rules.yaml,dashboard.json} | sort -u); do
+        # A histogram serves three series under other names.
+        if ! grep -qF -e "| \`$name\` |" -e "| \`${name%_@(bucket|sum|count)}\` | histogram |" docs/metrics.md; then
+            echo "chart: $name is used by an alert or a panel, and is not in docs/metrics.md" >&2
+            missing=1
+        fi
+    done
+    return "$missing"
+}
+
+# What pages call a value of the chart is one, or a group of them.
+documented_values_exist() {
+    local value missing=0
+    for value in $(grep -ohE '`(agent|executive|operator|snapshots|snapshotter|ctldb|image|crds|rbac|log|metrics|networkPolicy|admissionPolicies|readerVolumes)\.[a-zA-Z.]+' \
+        docs/*.md "$chart/templates/NOTES.txt" | tr -d '`' | sort -u); do
+        case $value in *.rs | *.sock | *.md | *.yaml) continue ;; esac
+        if ! grep -qE "^\| \`${value//./\\.}(\.[a-zA-Z.]+)?\` \|" "$chart/README.md"; then
+            echo "chart: docs speak of $value, which is no value of the chart" >&2
+            missing=1
+        fi
+    done
+    return "$missing"
 }
 
 # refused WORDS ARG...: these values must be refused, with these words.
@@ -99,6 +128,10 @@ check() {
         "$helm" lint --strict --quiet "$chart" --values "$values"
         "$helm" template trial "$chart" --namespace ctlstore --values "$values" >"$work/$(basename "$values")"
     done
+    # The values that docs/install.md shows.
+    awk '/^# values.yaml$/ { on = 1 } /^```$/ { on = 0 } on' docs/install.md >"$work/install.yaml"
+    "$helm" template trial "$chart" --namespace ctlstore --values "$work/install.yaml" >"$work/documented-values.yaml"
+    rm "$work/install.yaml"
     echo "chart: server-side dry run of all but the Prometheus operator's objects" >&2
     rm "$work/monitors-values.yaml"
     hack/dry-run.sh "$work"/*.yaml

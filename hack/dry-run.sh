@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Asks a real API server whether it would take these manifests: each file by a server-side dry run, unknown fields are errors.
-#   hack/dry-run.sh FILE...     on a kube-apiserver of its own, which takes 5 s; the CRDs are installed first
+#   hack/dry-run.sh FILE...     on a kube-apiserver of its own, which takes 5 s; the CRDs are installed first, and the commands of
+#                               docs/install.md and docs/kubernetes.md that need no node are run
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -36,8 +37,18 @@ for _ in $(seq 120); do
     [ "$(kubectl get --raw /readyz 2>/dev/null)" != ok ] || break
     sleep 0.5
 done
-kubectl create namespace ctlstore >/dev/null
+# What docs/install.md says to do before the chart, as it stands there.
+install=$PWD/docs/install.md
+(
+    cd "$home"
+    for file in operator-url executive-url agent-url tokens; do echo x >"$file"; done
+    eval "$(awk '/^```sh$/ { block++; next } /^```$/ { if (block) exit } block' "$install")" >/dev/null
+)
+kubectl --namespace ctlstore get secret ctldb-operator ctldb-executive ctldb-agent admin-tokens >/dev/null
 kubectl apply --server-side --filename crds/crds.yaml >/dev/null
+# And after it, as far as no node is needed.
+eval "$(grep '^kubectl apply' docs/install.md)" >/dev/null
+eval "$(grep '^kubectl .* get leases' docs/kubernetes.md)" >/dev/null
 for file in "$@"; do
     echo "dry-run: $(basename "$file")" >&2
     kubectl apply --server-side --dry-run=server --validate=strict --force-conflicts --filename "$file" >/dev/null

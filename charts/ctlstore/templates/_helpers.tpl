@@ -66,8 +66,22 @@ capabilities: {drop: [ALL]}
 {{- end }}
 
 {{- define "ctlstore.logArgs" -}}
-- --log={{ .Values.log.filter }}
+- --log-filter-file=/etc/ctlstore/log/filter
 - --log-format={{ .Values.log.format }}
+{{- end }}
+
+{{- define "ctlstore.logVolume" -}}
+- name: log
+  configMap: {name: {{ include "ctlstore.fullname" . }}-log}
+{{- end }}
+
+{{- define "ctlstore.logMount" -}}
+- {name: log, mountPath: /etc/ctlstore/log, readOnly: true}
+{{- end }}
+
+{{/* The components that run, in one line. */}}
+{{- define "ctlstore.components" -}}
+operator{{ if .Values.executive.enabled }} executive{{ end }} agent{{ if eq .Values.snapshots.upload "snapshotter" }} snapshotter{{ end }}
 {{- end }}
 
 {{/* Where the URL of ctldb is mounted, read-only, under this name whatever its key. */}}
