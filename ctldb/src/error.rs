@@ -285,6 +285,11 @@ pub enum Error {
     /// The sequence is not in the ledger.
     #[error("sequence {0} is not in the ledger, look at it with ctlstore ledger tail")]
     SeqNotFound(Seq),
+    /// Something was decided by looking at the ledger, and this is another one now.
+    #[error(
+        "the ledger is not the one that was looked at: ctldb was restored, or a new history began meanwhile, so look again"
+    )]
+    LedgerReplaced,
     /// The chain does not hold: entries were lost, added or changed behind our back.
     #[error("the chain of the ledger breaks at sequence {at}: {what}")]
     ChainBroken {
@@ -363,6 +368,7 @@ impl Error {
                 | Error::LimitOwned { .. }
                 | Error::Retained { .. }
                 | Error::CookieConflict
+                | Error::LedgerReplaced
                 | Error::SchemaMoved(_)
         )
     }

@@ -94,12 +94,13 @@ impl CtlDb {
     }
 
     /// Removes entries up to the end of the last whole batch at or below `through`, but never the last batch; also what
-    /// an earlier pruning left behind.
+    /// an earlier pruning left behind. `seen` is the ledger of which it was decided that they may go.
     ///
     /// # Errors
-    /// ctldb is away or not migrated, or the fence no longer holds. What went is gone, and the rest goes next time.
-    pub async fn prune(&self, through: Seq, fence: Fence) -> Result<Pruned, Error> {
-        let through = self.raise_low_water(through, fence).await?;
+    /// ctldb is away or not migrated, the fence no longer holds, or [`Error::LedgerReplaced`]: this is not that ledger any
+    /// more. What went is gone, and the rest goes next time.
+    pub async fn prune(&self, through: Seq, seen: &Meta, fence: Fence) -> Result<Pruned, Error> {
+        let through = self.raise_low_water(through, seen, fence).await?;
         self.options().crash.pass("prune: the low water was raised")?;
         let mut pruned = Pruned { through, entries: 0, batches: 0, longest: Duration::ZERO };
         let (mut after, mut pace) = (Seq::ZERO, Pace(FIRST));
@@ -117,10 +118,10 @@ impl CtlDb {
     }
 
     /// Returns where it is then.
-    async fn raise_low_water(&self, through: Seq, fence: Fence) -> Result<Seq, Error> {
+    async fn raise_low_water(&self, through: Seq, seen: &Meta, fence: Fence) -> Result<Seq, Error> {
         let mut session = self.write_session().await?;
         let meta = session.begin_locked(fence).await?;
-        let result = session.raise_low_water(&meta, through).await;
+        let result = session.raise_low_water(&meta, through, seen).await;
         session.end(ACTION, result).await
     }
 
@@ -144,13 +145,34 @@ impl CtlDb {
 }
 
 impl Session {
-    async fn raise_low_water(&mut self, meta: &Meta, through: Seq) -> Result<Seq, Error> {
+    async fn raise_low_water(
+        &mut self,
+        meta: &Meta,
+        through: Seq,
+        seen: &Meta,
+    ) -> Result<Seq, Error> {
+        if !self.continues(meta, seen).await? {
+            return Err(Error::LedgerReplaced);
+        }
         let through = self.low_water(meta, through).await?;
         if through > meta.pruned_through {
             let sql = "UPDATE ctlstore_meta SET pruned_through = ? WHERE id = 1";
             self.execute(ACTION, sql, &[through.to_i64().into()]).await?;
         }
         Ok(through)
+    }
+
+    /// Is this still the ledger that was looked at, grown at most? After a restore, snapshots and nodes were compared with
+    /// entries that are not there any more.
+    async fn continues(&mut self, meta: &Meta, seen: &Meta) -> Result<bool, Error> {
+        const SQL: &str = "SELECT chain FROM ctlstore_batches WHERE last_seq = ?";
+        let Some(tip) = seen.last else { return Ok(true) };
+        if meta.history != seen.history || meta.last == seen.last {
+            return Ok(meta.history == seen.history);
+        }
+        let rows = self.query(ACTION, SQL, &[tip.seq.to_i64().into()]).await?;
+        let chain = rows.first().map_or(Ok(None), |row| row.bytes(0).map(Some))?;
+        Ok(chain.is_some_and(|chain| chain == tip.chain.as_bytes()))
     }
 
     /// Where the low water may be: the end of a batch that is not the last, and never lower than it is.

@@ -23,7 +23,7 @@ pub(crate) fn prune(file: &CtlDbFile, args: &Prune, out: &mut dyn Write) -> Resu
         let plan = pruning.plan(&ctldb).await?;
         let done = match args.dry_run {
             true => None,
-            false => Some(ctldb.prune(plan.verdict.through, Fence::Open).await?),
+            false => Some(ctldb.prune(plan.verdict.through, &plan.meta, Fence::Open).await?),
         };
         anyhow::Ok((plan, done))
     })?;

@@ -78,6 +78,7 @@ impl From<ctldb::Error> for Error {
             | Db::OtherFamily { .. }
             | Db::Poisonous { .. }
             | Db::SeqNotFound(_)
+            | Db::LedgerReplaced
             | Db::ChainBroken { .. }
             | Db::Crashed(_) => Error::internal(),
         };

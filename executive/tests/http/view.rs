@@ -123,7 +123,8 @@ async fn what_was_pruned_is_said_to_be_gone() {
         assert_eq!(get(&server, "/v1/history/fam/kv_/7").await["pruned_through"], 0);
         let ctldb = &server.db;
         // The table, and the frame of four in which row 7 was first written.
-        let pruned = ctldb.prune(ledger::Seq::new(5).unwrap(), ctldb::Fence::Open).await.unwrap();
+        let (five, seen) = (ledger::Seq::new(5).unwrap(), ctldb.meta().await.unwrap());
+        let pruned = ctldb.prune(five, &seen, ctldb::Fence::Open).await.unwrap();
         assert_eq!(pruned.entries, 5);
         let left = get(&server, "/v1/ledger").await;
         let gone = "entries up to 5 were pruned, the ledger begins after them";

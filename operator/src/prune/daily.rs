@@ -81,7 +81,7 @@ async fn once(context: &Context, pruning: &Pruning) -> Result<Seq, Error> {
     let bound = plan.verdict.bounds.first();
     let (limit, because) = bound.map_or(("", ""), |bound| (bound.limit.as_str(), &bound.because));
     let through = plan.verdict.through;
-    let remove = async |ctldb: ctldb::CtlDb, fence| ctldb.prune(through, fence).await;
+    let remove = async |ctldb: ctldb::CtlDb, fence| ctldb.prune(through, &plan.meta, fence).await;
     let pruned = context.database.ask("prune the ledger", remove).await?;
     let longest_ms = u64::try_from(pruned.longest.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(
