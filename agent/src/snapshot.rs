@@ -11,15 +11,13 @@ mod download;
 mod error;
 mod original;
 mod piece;
-mod rate;
 mod upload;
 
 pub use collect::{Collected, collect};
 pub use download::{Download, Progress, space};
 pub use error::SnapshotError;
 pub use original::{place as original_place, read as read_original, write as write_original};
-pub use rate::Rate;
-pub use store::{Catalog, Pointer};
+pub use store::{Catalog, Pointer, Rate};
 pub use upload::{Frozen, Outcome, Published, Upload};
 
 pub use crate::ldb::contents;

@@ -1,11 +1,12 @@
 //! Takes snapshots of the served LDB when they are due, and uploads them.
 //!
 //! Files in the order of a run: `election` (is it this process that uploads?), `due` (is it time? pure), `tally` (how much
-//! was added), `take` (a private copy of the file, frozen for a moment); then [`crate::snapshot`] uploads the copy and
-//! collects what nobody needs. `told` is what is said of it.
+//! was added), `take` (a private copy of the file, frozen for a moment); then [`crate::snapshot`] uploads the copy. `aside` is
+//! what is done with it besides: the original's layout, and removing what nobody needs. `told` is what is said of it.
 //!
 //! It never writes the LDB, and replay never waits for the store. Whatever goes wrong is said and tried again.
 
+mod aside;
 mod due;
 mod election;
 mod take;
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use daemon::backoff::Backoff;
 use daemon::log::Chain;
-use ledger::snapshot::{Manifest, ObjectKey, PIECE_BYTES, Retention};
+use ledger::snapshot::{Manifest, PIECE_BYTES};
 use ledger::{Digest, LeaderTs, Position, Seq};
 use prometheus_client::registry::Registry;
 use store::{Catalog, Pointer, Store, StoreError};
@@ -31,27 +32,27 @@ pub(crate) use told::{Told, Uploaded};
 use crate::args::{SnapshotArgs, TakingArgs, Uploader};
 use crate::presence::Cluster;
 use crate::replay::Requests;
-use crate::snapshot::{self, Published, Rate, SnapshotError, Upload, collect, original_place};
-use crate::status::Status;
-use crate::supervisor::due::{Newest, Own, Terms, Wait, due, may};
+use crate::snapshot::{self, Published, Rate, SnapshotError, Upload};
+use crate::status::{State, Status};
+use crate::supervisor::aside::Aside;
+use crate::supervisor::due::{Newest, Own, Terms, Wait, condemns, due, may};
 use crate::supervisor::take::{Folder, TakeError};
 use crate::supervisor::tally::{Point, Tally};
 use crate::supervisor::told::Outcome;
 
 /// The first pause after a failure, at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// The store is not searched for what may go more often.
-const BETWEEN_COLLECTIONS: Duration = Duration::from_secs(3600);
+/// While a snapshot is uploaded, replay's state is looked at so often.
+const WATCH: Duration = Duration::from_millis(200);
 
 /// The loop.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     ldb_dir: PathBuf,
     store: Arc<dyn Store>,
-    compat: Option<(Arc<dyn Store>, ObjectKey)>,
     terms: Terms,
-    retention: Retention,
     upload: Upload,
+    aside: Aside,
     role: Role,
     requests: Requests,
     status: Status,
@@ -59,7 +60,6 @@ pub(crate) struct Supervisor {
     tally: Tally,
     /// The newest snapshot, and since when it is known to be it: by a clock that nobody sets.
     newest: Option<((Seq, Digest), Instant)>,
-    collected: Option<Instant>,
     backoff: Backoff,
 }
 
@@ -83,6 +83,11 @@ enum SuperviseError {
     Upload(#[from] SnapshotError),
     #[error("another process was elected to upload snapshots before this one was done")]
     Deposed,
+    #[error(
+        "replay is {} since the LDB was copied: what was copied may not be in the ledger",
+        .0.as_str()
+    )]
+    Unsure(State),
 }
 
 /// What was asked for cannot be done here.
@@ -104,6 +109,10 @@ impl Supervisor {
         around: Surroundings,
         registry: &mut Registry,
     ) -> Result<Option<(Self, Option<Election>)>, UnableError> {
+        // Also where no snapshots are taken any more.
+        if let Err(error) = Folder::clear(&around.ldb_dir) {
+            tracing::warn!(error = %Chain(&error), "a copy that a crash left stays");
+        }
         let Some(url) = &args.snapshot_url else { return Ok(None) };
         let (role, election) = match (args.snapshot_upload, &around.cluster) {
             (Uploader::Never, _) => return Ok(None),
@@ -132,37 +141,27 @@ impl Supervisor {
             snapshot_rate_limit: bytes_per_second,
             snapshot_compat,
         } = taking.clone();
-        let compat = match &snapshot_compat {
-            None => None,
-            Some(place) => {
-                let (store, key) = original_place(place).ok_or(UnableError::NoObject)?;
-                Some((store::open(&store), key))
-            }
-        };
+        let rate = Rate { bytes_per_second };
+        let aside = Aside::new(snapshot_compat.as_ref(), rate, retention)?;
         let Surroundings { ldb_dir, requests, status, cluster: _ } = around;
         Ok(Self {
             ldb_dir,
             store,
-            compat,
             terms: Terms { interval, min_entries },
-            retention,
-            upload: Upload { piece_bytes: PIECE_BYTES, rate: Rate { bytes_per_second } },
+            upload: Upload { piece_bytes: PIECE_BYTES, rate },
+            aside,
             role,
             requests,
             told: Told::new(status.clone()),
             status,
             tally: Tally::default(),
             newest: None,
-            collected: None,
             backoff: Backoff::new(FIRST_PAUSE.min(interval), interval),
         })
     }
 
     /// Runs until `stop`.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> std::io::Result<()> {
-        if let Err(error) = Folder::clear(&self.ldb_dir) {
-            tracing::warn!(error = %Chain(&error), "a copy that a crash left stays");
-        }
         loop {
             let pause = tokio::select! {
                 biased;
@@ -199,7 +198,9 @@ impl Supervisor {
                 if self.told.ended(error.outcome(), Some(text.clone())) {
                     tracing::warn!(error = text, "no snapshot was published, trying again later");
                 }
-                self.backoff.next().max(Duration::from_secs(1))
+                let pause = self.backoff.next().max(Duration::from_secs(1));
+                // What the store will not do, it will not do the next minute either.
+                if error.is_refused() { pause.max(spread(self.terms.interval)) } else { pause }
             }
         }
     }
@@ -244,10 +245,11 @@ impl Supervisor {
 
     async fn publish(&mut self, at: Seq) -> Result<(), SuperviseError> {
         let start = Instant::now();
-        let lost = self.role.clone().lost();
+        let (lost, unsure) = (self.role.clone().lost(), unsure(self.status.clone()));
         let done = tokio::select! {
             biased;
             () = lost => return Err(SuperviseError::Deposed),
+            state = unsure => return Err(SuperviseError::Unsure(state)),
             done = self.copy_and_upload() => done?,
         };
         let Published { outcome, parts, parts_uploaded, bytes_uploaded } = done.published;
@@ -281,44 +283,11 @@ impl Supervisor {
         let frozen = take::take(&self.requests, &folder, &self.told.metrics).await?;
         let catalog = Catalog::new(Arc::clone(&self.store), frozen.position.history);
         let published = self.upload.publish(&catalog, &frozen).await?;
-        let mut aside = Vec::new();
-        if matches!(published.outcome, snapshot::Outcome::Newest(_)) {
-            aside.extend(self.write_compat(&frozen, &folder).await);
-            aside.extend(self.collect(&catalog).await);
-        }
-        let aside = (!aside.is_empty()).then(|| aside.join("; "));
+        let aside = match published.outcome {
+            snapshot::Outcome::Newest(_) => self.aside.after(&catalog, &frozen, &folder).await,
+            snapshot::Outcome::Superseded(_) => None,
+        };
         Ok(Done { published, aside })
-    }
-
-    /// What went wrong with the original's layout, if it is to be written.
-    async fn write_compat(&self, frozen: &snapshot::Frozen, folder: &Folder) -> Option<String> {
-        let (store, key) = self.compat.as_ref()?;
-        let written = snapshot::write_original(&**store, key, &frozen.path, folder.path()).await;
-        let text = Chain(&written.err()?).to_string();
-        tracing::warn!(error = text, "the snapshot was not written in the original's layout");
-        Some(format!("--snapshot-compat: {text}"))
-    }
-
-    /// What went wrong with removing old snapshots, if it was time for that.
-    async fn collect(&mut self, catalog: &Catalog) -> Option<String> {
-        if self.collected.is_some_and(|last| last.elapsed() < BETWEEN_COLLECTIONS) {
-            return None;
-        }
-        self.collected = Some(Instant::now());
-        match collect(catalog, self.retention).await {
-            Ok(gone) => {
-                let (manifests, parts) = (gone.manifests, gone.parts);
-                if manifests + parts > 0 {
-                    tracing::info!(manifests, parts, "removed old snapshots");
-                }
-                None
-            }
-            Err(error) => {
-                let text = Chain(&error).to_string();
-                tracing::warn!(error = text, "old snapshots were not removed");
-                Some(format!("old snapshots stay: {text}"))
-            }
-        }
     }
 }
 
@@ -334,8 +303,29 @@ impl SuperviseError {
         match self {
             Self::Take(TakeError::NoRoom { .. } | TakeError::Held) => Outcome::Skipped,
             Self::Deposed => Outcome::Deposed,
-            Self::Store(_) | Self::Take(_) | Self::Upload(_) => Outcome::Failed,
+            Self::Store(_) | Self::Take(_) | Self::Upload(_) | Self::Unsure(_) => Outcome::Failed,
         }
+    }
+
+    /// Does the store refuse it for good?
+    fn is_refused(&self) -> bool {
+        match self {
+            Self::Store(source) | Self::Upload(SnapshotError::Store { source }) => {
+                source.is_refused()
+            }
+            Self::Take(_) | Self::Upload(_) | Self::Deposed | Self::Unsure(_) => false,
+        }
+    }
+}
+
+/// Waits until it turns out that the copy may hold what the ledger has lost.
+async fn unsure(status: Status) -> State {
+    loop {
+        let state = status.report().state;
+        if condemns(state) {
+            return state;
+        }
+        sleep(WATCH).await;
     }
 }
 

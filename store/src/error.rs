@@ -74,6 +74,12 @@ impl StoreError {
         self.kind == Kind::Changed
     }
 
+    /// Repeating it does not help until somebody has changed something.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.kind == Kind::Refused
+    }
+
     /// It passes: try again later.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {

@@ -1,26 +1,23 @@
 //! A folder as a store. Several processes may share it: an object appears by link(2) or rename(2), and a put that depends
-//! on what is there holds an flock.
+//! on what is there holds an flock (`new`).
+
+mod new;
 
 use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use ledger::snapshot::ObjectKey;
 
 use crate::clock::from_system;
-use crate::{Condition, Found, Kind, Listed, Stat, Store, StoreError, Tag};
+use crate::file::new::{LOCK, New, WORK, lock};
+use crate::{Condition, Found, Kind, Listed, Rate, Stat, Store, StoreError, Tag};
 
-/// Where files are written before they have their name; what lies there for longer than [`STALE`] is of a crash.
-const WORK: &str = ".work";
-const LOCK: &str = ".lock";
-const STALE: Duration = Duration::from_secs(24 * 3600);
-/// Somebody who holds the lock for longer is frozen.
-const PATIENCE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(5);
+/// A file is copied so many bytes at once: then the copy may be waited for, or be given up.
+const CHUNK: u64 = 4 << 20;
 
 /// A folder.
 #[derive(Debug, Clone)]
@@ -109,7 +106,7 @@ impl Store for FileStore {
     async fn put(&self, key: &ObjectKey, body: Vec<u8>, when: Condition) -> Result<(), StoreError> {
         let path = key.to_string();
         let write = move |dir: &Path| {
-            let new = New::write(dir, |file| file.write_all(&body))?;
+            let new = New::write(dir, &body)?;
             new.publish(dir, &dir.join(path), &when)
         };
         self.run("write", key.as_str(), write).await
@@ -120,14 +117,29 @@ impl Store for FileStore {
         key: &ObjectKey,
         file: &Path,
         _checksum: &str,
+        rate: Rate,
     ) -> Result<(), StoreError> {
         let (path, file) = (key.to_string(), file.to_owned());
-        let write = move |dir: &Path| {
-            let mut from = File::open(file)?;
-            let new = New::write(dir, |to| io::copy(&mut from, to).map(drop))?;
+        let begin = move |dir: &Path| Ok((File::open(file)?, New::begin(dir)?));
+        let (mut from, (new, mut to)) = self.run("write", key.as_str(), begin).await?;
+        loop {
+            let start = tokio::time::Instant::now();
+            let copy = move |_: &Path| {
+                let copied = io::copy(&mut (&from).take(CHUNK), &mut to)?;
+                Ok((from, to, copied))
+            };
+            let copied;
+            (from, to, copied) = self.run("write", key.as_str(), copy).await?;
+            if copied == 0 {
+                break;
+            }
+            rate.pace(start, copied).await;
+        }
+        let publish = move |dir: &Path| {
+            to.sync_all()?;
             new.publish(dir, &dir.join(path), &Condition::Always)
         };
-        self.run("write", key.as_str(), write).await
+        self.run("write", key.as_str(), publish).await
     }
 
     async fn list(
@@ -155,79 +167,6 @@ impl Store for FileStore {
     }
 }
 
-/// A file that has no name yet; it vanishes if it gets none.
-struct New(PathBuf);
-
-impl New {
-    fn write(dir: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<Self, Failed> {
-        let work = dir.join(WORK);
-        match fs::create_dir(&work) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
-            Ok(()) | Err(_) => {}
-        }
-        sweep(&work)?;
-        let new = Self(work.join(format!("{:032x}", rand::random::<u128>())));
-        let mut file = File::options().write(true).create_new(true).open(&new.0)?;
-        fill(&mut file)?;
-        file.sync_all()?;
-        Ok(new)
-    }
-
-    fn publish(&self, dir: &Path, path: &Path, when: &Condition) -> Result<(), Failed> {
-        let folder = path.parent().ok_or(Kind::Refused)?;
-        fs::create_dir_all(folder)?;
-        match when {
-            Condition::Absent => match fs::hard_link(&self.0, path) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    return Err(Kind::Changed.into());
-                }
-                done => done?,
-            },
-            Condition::Always => {
-                let _lock = lock(dir)?;
-                fs::rename(&self.0, path)?;
-            }
-            Condition::Is(tag) => {
-                let _lock = lock(dir)?;
-                if !self.replaces(path, tag)? {
-                    return Err(Kind::Changed.into());
-                }
-                fs::rename(&self.0, path)?;
-            }
-        }
-        File::open(folder)?.sync_all()?;
-        Ok(())
-    }
-
-    fn replaces(&self, path: &Path, wanted: &Tag) -> Result<bool, Failed> {
-        match fs::read(path) {
-            Ok(bytes) => Ok(tag(&bytes) == *wanted),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-impl Drop for New {
-    fn drop(&mut self) {
-        // Renamed away, or rubbish that a later sweep finds again.
-        drop(fs::remove_file(&self.0));
-    }
-}
-
-/// Removes what crashes left.
-fn sweep(work: &Path) -> Result<(), Failed> {
-    for entry in fs::read_dir(work)? {
-        let entry = entry?;
-        // Somebody else may remove it first.
-        let Ok(modified) = entry.metadata().and_then(|found| found.modified()) else { continue };
-        if SystemTime::now().duration_since(modified).is_ok_and(|age| age > STALE) {
-            absent_is_fine(fs::remove_file(entry.path()))?;
-        }
-    }
-    Ok(())
-}
-
 fn walk(folder: &Path, key: &str, prefix: &str, found: &mut Vec<Listed>) -> Result<(), Failed> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -250,25 +189,6 @@ fn walk(folder: &Path, key: &str, prefix: &str, found: &mut Vec<Listed>) -> Resu
         }
     }
     Ok(())
-}
-
-/// Held while the file lives.
-fn lock(dir: &Path) -> Result<File, Failed> {
-    let file = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK))?;
-    let start = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
-                std::thread::sleep(PAUSE);
-            }
-            Err(TryLockError::WouldBlock) => {
-                let frozen = io::Error::other("another process holds the folder's lock");
-                return Err(frozen.into());
-            }
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
-    }
 }
 
 fn tag(bytes: &[u8]) -> Tag {

@@ -1,14 +1,15 @@
 //! Where snapshots are kept: an S3 bucket or a folder, behind one trait with one conformance suite.
 //!
 //! A store knows objects by [`ObjectKey`], which only `ledger::snapshot` makes, and nothing about what is in them; a
-//! [`Catalog`] reads what one history has there. Answers are whole or an error: a body that ends early, stalls or is longer than it said is [`StoreError::is_unavailable`]. What
-//! came whole may still be wrong; callers check digests.
+//! [`Catalog`] reads what one history has there. Answers are whole or an error: a body that ends early, stalls or is longer than it
+//! said is [`StoreError::is_unavailable`]. What came whole may still be wrong; callers check digests.
 
 mod catalog;
 mod clock;
 mod error;
 mod file;
 mod location;
+mod rate;
 mod s3;
 
 use std::fmt;
@@ -25,6 +26,7 @@ pub(crate) use error::Said;
 pub use error::{Kind, StoreError};
 pub use file::FileStore;
 pub use location::{Location, LocationError, S3Location};
+pub use rate::Rate;
 pub use s3::S3Store;
 
 /// What stands for the content of an object, for conditional puts: an ETag. Opaque.
@@ -97,12 +99,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// put that was done, if the answer was lost: read again, decide again.
     async fn put(&self, key: &ObjectKey, body: Vec<u8>, when: Condition) -> Result<(), StoreError>;
 
-    /// Writes a file of any size as an object, with its `checksum` metadata.
+    /// Writes a file of any size as an object, with its `checksum` metadata, no faster than this.
     async fn put_file(
         &self,
         key: &ObjectKey,
         file: &Path,
         checksum: &str,
+        rate: Rate,
     ) -> Result<(), StoreError>;
 
     /// Shows all objects whose keys begin with `prefix`, in no order.

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::s3::failure::Failure;
-use crate::{Condition, Found, Kind, Listed, S3Location, Stat, Store, StoreError, Tag};
+use crate::{Condition, Found, Kind, Listed, Rate, S3Location, Stat, Store, StoreError, Tag};
 
 /// The user metadata of the original.
 const CHECKSUM: &str = "checksum";
@@ -155,14 +155,11 @@ impl Store for S3Store {
                 Condition::Absent => put.if_none_match("*"),
                 Condition::Is(Tag(tag)) => put.if_match(tag),
             };
-            match put.customize().config_override(time).send().await.map_err(Failure::of_request) {
-                Ok(_) => Ok(()),
-                // Nothing is there that could be what was expected.
-                Err(failure) if failure.kind() == Kind::NotFound && when != Condition::Always => {
-                    Err(failure.with(Kind::Changed))
-                }
-                Err(failure) => Err(failure),
-            }
+            let sent = put.customize().config_override(time).send().await;
+            sent.map(drop).map_err(Failure::of_request).map_err(|failure| match when {
+                Condition::Always => failure,
+                Condition::Absent | Condition::Is(_) => failure.of_condition(),
+            })
         };
         self.ask("write", key.as_str(), write).await
     }
@@ -172,8 +169,9 @@ impl Store for S3Store {
         key: &ObjectKey,
         file: &Path,
         checksum: &str,
+        rate: Rate,
     ) -> Result<(), StoreError> {
-        let write = async |request: Request| large::put(request, file, checksum).await;
+        let write = async |request: Request| large::put(request, file, checksum, rate).await;
         self.ask("write", key.as_str(), write).await
     }
 
@@ -207,7 +205,7 @@ impl Store for S3Store {
         let remove = async |Request { client, bucket, key }: Request| {
             let sent = client.delete_object().bucket(bucket).key(key).send().await;
             match sent.map_err(Failure::of_request) {
-                Err(failure) if failure.kind() != Kind::NotFound => Err(failure),
+                Err(failure) if !failure.is_not_found() => Err(failure),
                 Ok(_) | Err(_) => Ok(()),
             }
         };

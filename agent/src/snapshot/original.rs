@@ -15,8 +15,9 @@ use ledger::snapshot::ObjectKey;
 use sha1::{Digest as _, Sha1};
 
 use crate::snapshot::SnapshotError;
+use crate::snapshot::download::need;
 use crate::snapshot::piece::blocking;
-use store::{Location, S3Location, Stat, Store};
+use store::{Location, Rate, S3Location, Stat, Store};
 
 /// Read at once.
 const CHUNK: usize = 1 << 20;
@@ -39,7 +40,8 @@ pub fn place(place: &Location) -> Option<(Location, ObjectKey)> {
     }
 }
 
-/// Writes a file at rest in the original's layout, with the compressed form in `work` for as long as it takes.
+/// Writes a file at rest in the original's layout, no faster than this, with the compressed form in `work` for as long as it
+/// takes.
 ///
 /// # Errors
 /// The store or the disk fails.
@@ -48,13 +50,14 @@ pub async fn write(
     key: &ObjectKey,
     file: &Path,
     work: &Path,
+    rate: Rate,
 ) -> Result<(), SnapshotError> {
     let (path, packed) = (file.to_owned(), work.join("original.gz"));
     let compressed = is_gzip(key).then(|| packed.clone());
     let to = compressed.clone();
     let checksum = blocking(move || pack(&path, to.as_deref())).await?;
     let body = compressed.as_deref().unwrap_or(file);
-    let sent = store.put_file(key, body, &checksum).await;
+    let sent = store.put_file(key, body, &checksum, rate).await;
     if compressed.is_some() {
         drop(tokio::fs::remove_file(&packed).await);
     }
@@ -73,6 +76,8 @@ pub async fn read(
     let stat = store.head(key).await?;
     let (stored, plain) = (work.join("original.part"), work.join("original.db"));
     tokio::fs::create_dir_all(work).await.map_err(SnapshotError::file("make", work))?;
+    // As it is stored and unpacked; how large that is says nobody, but no smaller.
+    need(work, stat.bytes.saturating_mul(2))?;
     get(store, key, &stat, &stored).await?;
     let (from, to, gzip) = (stored.clone(), plain.clone(), is_gzip(key));
     let checksum = blocking(move || unpack(&from, &to, gzip)).await?;

@@ -104,6 +104,24 @@ pub(crate) fn may(own: &Own) -> Result<Position, (Wait, Duration)> {
     Ok(position)
 }
 
+/// Does it mean that what was applied, and copied while all was well, was lost by the ledger since? That ctldb is away means
+/// nothing: an upload that is under way may end.
+pub(crate) fn condemns(state: State) -> bool {
+    match state {
+        State::Behind | State::Forked => true,
+        State::Starting
+        | State::Bootstrapping
+        | State::Following
+        | State::Away
+        | State::Pruned
+        | State::Hole
+        | State::Poisoned
+        | State::TooOld
+        | State::Held
+        | State::LdbTrouble => false,
+    }
+}
+
 /// Is it time for a snapshot at this sequence? If not: why, and when to look again.
 pub(crate) fn due(seq: Seq, newest: Option<Newest>, terms: Terms) -> Result<(), (Wait, Duration)> {
     let Some(newest) = newest else { return Ok(()) };
@@ -154,6 +172,8 @@ mod tests {
                 }
                 _ => check(seen, Wait::Unsure(state)),
             }
+            // Where an upload is broken off, none begins.
+            assert!(!condemns(state) || may(&seen).is_err(), "{state:?}");
         }
     }
 

@@ -172,7 +172,8 @@ fn method(Pages { bytes, all, free }: Pages) -> Method {
     if free * 2 >= all && free * bytes >= 4 * PIECE_BYTES { Method::Vacuum } else { Method::Copy }
 }
 
-fn need(folder: &Path, bytes: u64) -> Result<(), TakeError> {
+/// Is there room for so many bytes more?
+pub(crate) fn need(folder: &Path, bytes: u64) -> Result<(), TakeError> {
     let available = snapshot::space(folder).map_err(TakeError::Space)?;
     let needed = bytes.saturating_add(RESERVE);
     if available < needed {

@@ -110,7 +110,7 @@ async fn both_always(time: Duration) {
     for agent in &agents {
         agent.publishes(pair.ledger.head()).await;
     }
-    println!("the pointer moved {moves} times");
+    eprintln!("the pointer moved {moves} times");
     assert!(moves > 3, "{moves}");
     check_store(&catalog(&pair.url)).await;
 }
@@ -166,7 +166,7 @@ async fn elected(time: Duration) {
         })
         .await;
     agents.iter().for_each(|agent| agent.signal(Signal::SIGCONT));
-    println!("the pointer moved {moves} times");
+    eprintln!("the pointer moved {moves} times");
     assert!(moves > 3, "{moves}");
     let second = agents[1 - first].metrics().await;
     assert!(count(&second, "published") > 0, "the other never led:\n{second}");

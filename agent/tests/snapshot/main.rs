@@ -7,6 +7,7 @@ mod faults;
 mod http;
 mod kill;
 mod ldbs;
+#[allow(dead_code, reason = "shared with the tests of the agent, which use the rest")]
 #[path = "../agent/ledger.rs"]
 mod ledger_file;
 mod original;

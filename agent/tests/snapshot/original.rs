@@ -5,7 +5,7 @@ use std::io::Read as _;
 use agent::snapshot::{read_original, write_original};
 use base64::Engine as _;
 use sha1::Digest as _;
-use store::Condition;
+use store::{Condition, Rate};
 use tempfile::TempDir;
 
 use crate::ldbs::{Node, chain};
@@ -17,7 +17,9 @@ async fn what_is_written_is_what_the_originals_reflectors_read() {
     for store in [bucket(), folder] {
         for name in ["prod/ldb.db.gz", "prod/ldb.db"] {
             let (node, key, work) = (Node::new(5000), key(name), TempDir::new().unwrap());
-            write_original(&*store, &key, &node.file(), work.path()).await.unwrap();
+            write_original(&*store, &key, &node.file(), work.path(), Rate::default())
+                .await
+                .unwrap();
             let stored = store.get(&key, 1 << 30).await.unwrap().bytes;
             let mut plain = Vec::new();
             if name.ends_with(".gz") {
@@ -42,17 +44,17 @@ async fn damage_is_found() {
     let (node, work) = (Node::new(5000), TempDir::new().unwrap());
     let (plain, gzip) = (key("ldb.db"), key("ldb.db.gz"));
     // The metadata of another file.
-    write_original(&*store, &plain, &node.file(), work.path()).await.unwrap();
+    write_original(&*store, &plain, &node.file(), work.path(), Rate::default()).await.unwrap();
     let file = node.dir.path().join("changed");
     let mut bytes = std::fs::read(node.file()).unwrap();
     bytes[9000] ^= 1;
     std::fs::write(&file, &bytes).unwrap();
     let sum = store.head(&plain).await.unwrap().checksum.unwrap();
-    store.put_file(&plain, &file, &sum).await.unwrap();
+    store.put_file(&plain, &file, &sum, Rate::default()).await.unwrap();
     let error = read_original(&*store, &plain, work.path()).await.unwrap_err();
     assert!(chain(&error).contains("its checksum is not"), "{}", chain(&error));
     assert!(error.is_bad_copy());
-    write_original(&*store, &gzip, &node.file(), work.path()).await.unwrap();
+    write_original(&*store, &gzip, &node.file(), work.path(), Rate::default()).await.unwrap();
     let stored = store.get(&gzip, 1 << 30).await.unwrap().bytes;
     for bytes in [stored[..stored.len() / 2].to_vec(), b"no gzip at all".to_vec()] {
         store.put(&gzip, bytes, Condition::Always).await.unwrap();

@@ -1,5 +1,7 @@
 //! Taking a snapshot to a store.
 
+use std::path::Path;
+
 use agent::snapshot::{Catalog, Outcome, Pointer, SnapshotError, collect};
 use ledger::snapshot::{Manifest, Object, Refused, Retention};
 use ledger::{History, Seq};
@@ -8,7 +10,7 @@ use tempfile::TempDir;
 use testkit::s3::{Asked, Fault};
 
 use crate::ldbs::{Node, chain, download};
-use crate::stores::{behind_proxy, bucket, folder};
+use crate::stores::{behind_proxy, bucket, folder, open, server};
 
 async fn newest(catalog: &Catalog) -> Option<Seq> {
     match catalog.pointer().await.unwrap() {
@@ -209,23 +211,24 @@ async fn what_is_old_and_unnamed_is_collected_and_all_that_stays_is_whole() {
         node.step(1..1000);
     }
     // Three days later.
-    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 24 * 3600);
     let mut folders = vec![dir.path().join("snapshots")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
             match entry.file_type().unwrap().is_dir() {
                 true => folders.push(entry.path()),
-                false => {
-                    let file = std::fs::File::options().append(true).open(entry.path()).unwrap();
-                    file.set_modified(old).unwrap();
-                }
+                false => age(&entry.path()),
             }
         }
     }
     let before = catalog.parts().await.unwrap().len();
     let retention = Retention { count: 2, age: std::time::Duration::from_secs(24 * 3600) };
+    // By the store's clock nothing happened since: ours may be three days ahead.
+    assert_eq!(collect(&catalog, retention).await.unwrap(), agent::snapshot::Collected::default());
+    node.publish(&catalog).await.unwrap();
+    node.step(1..1000);
+    let before = before.max(catalog.parts().await.unwrap().len());
     let gone = collect(&catalog, retention).await.unwrap();
-    assert_eq!(gone.manifests, 2);
+    assert_eq!(gone.manifests, 3);
     assert!(gone.parts > 0 && catalog.parts().await.unwrap().len() == before - gone.parts);
     for stored in catalog.manifests().await.unwrap() {
         let manifest = catalog.manifest(stored.seq, stored.digest).await.unwrap();
@@ -235,6 +238,69 @@ async fn what_is_old_and_unnamed_is_collected_and_all_that_stays_is_whole() {
     // What was collected is uploaded again when it is needed.
     node.publish(&catalog).await.unwrap();
     check_store(&catalog).await;
+}
+
+/// Somebody removes a part of the newest snapshot, such as a lifecycle rule: the next one is whole, though its piece did not
+/// change.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_is_gone_is_uploaded_again() {
+    let (folder, _dir) = folder();
+    for store in [bucket(), folder] {
+        let catalog = Catalog::new(store, History::Legacy);
+        let mut node = Node::new(1000);
+        node.publish(&catalog).await.unwrap();
+        let Pointer::At(first, _) = catalog.pointer().await.unwrap() else { panic!("no pointer") };
+        // Not the first pages, which change each time.
+        let gone = first.parts().last().unwrap().digest;
+        catalog.store.delete(&Object::Part(gone).key(catalog.history)).await.unwrap();
+        node.step(1..2);
+        let second = node.publish(&catalog).await.unwrap();
+        let Outcome::Newest(manifest) = second.outcome else { panic!("{second:?}") };
+        assert!(manifest.parts().any(|part| part.digest == gone), "the piece changed");
+        assert!(second.parts_uploaded < second.parts, "{} parts", second.parts_uploaded);
+        check_store(&catalog).await;
+    }
+}
+
+/// Parts that nobody names are old enough to go. After the collector's look and before its removal another process uploads
+/// one of them again, to name it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_is_uploaded_again_meanwhile_is_not_collected() {
+    let (store, proxy, bucket) = behind_proxy();
+    let catalog = Catalog::new(store, History::Legacy);
+    let direct = open(&server().url(&bucket, server().addr()).unwrap());
+    let node = Node::new(100);
+    let part = |n| Object::Part(ledger::snapshot::PartDigest::of(&[n])).key(catalog.history);
+    let (again, orphan) = (part(1), part(2));
+    let path = |key: &ledger::snapshot::ObjectKey| {
+        server().folder(&bucket).join("test").join(key.as_str())
+    };
+    for key in [&again, &orphan] {
+        direct.put(key, vec![1], Condition::Always).await.unwrap();
+        age(&path(key));
+    }
+    node.publish(&catalog).await.unwrap();
+    let (file, seen) = (path(&again), std::sync::Once::new());
+    proxy.break_by(move |asked| {
+        // It has listed the parts by now.
+        if asked.path.contains("latest.json") {
+            seen.call_once(|| touch(&file, std::time::SystemTime::now()));
+        }
+        None
+    });
+    let retention = Retention { count: 1, age: std::time::Duration::ZERO };
+    assert_eq!(collect(&catalog, retention).await.unwrap().parts, 1);
+    direct.head(&again).await.unwrap();
+    assert!(direct.head(&orphan).await.unwrap_err().is_not_found());
+}
+
+/// As if it had been written three days ago.
+fn age(path: &Path) {
+    touch(path, std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 24 * 3600));
+}
+
+fn touch(path: &Path, at: std::time::SystemTime) {
+    std::fs::File::options().append(true).open(path).unwrap().set_modified(at).unwrap();
 }
 
 /// On average over a part: the last one is waited for, too.

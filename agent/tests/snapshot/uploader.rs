@@ -171,6 +171,7 @@ impl Drop for Uploader {
 }
 
 /// Not a test by itself: what [`Uploader::start`] runs.
+#[expect(clippy::disallowed_methods, reason = "how the test told this process what to do")]
 #[test]
 fn an_agent_in_a_process_of_its_own() {
     let Ok(plan) = std::env::var(CHILD) else { return };

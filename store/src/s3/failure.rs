@@ -25,8 +25,16 @@ impl Failure {
         Self { kind, ..self }
     }
 
-    pub(super) fn kind(&self) -> Kind {
-        self.kind
+    /// Of a put on condition: something else is there, or somebody else writes it right now.
+    pub(super) fn of_condition(self) -> Self {
+        match (self.status, self.kind) {
+            (409 | 412, _) | (_, Kind::NotFound) => self.with(Kind::Changed),
+            _ => self,
+        }
+    }
+
+    pub(super) fn is_not_found(&self) -> bool {
+        self.kind == Kind::NotFound
     }
 
     /// A range that begins past the end of its object.
@@ -101,7 +109,8 @@ fn kind(status: u16, code: &str) -> Kind {
     match (status, code) {
         (_, "NoSuchBucket") => Kind::NoBucket,
         (404, _) => Kind::NotFound,
-        (409 | 412, _) => Kind::Changed,
+        // Another request for the same object is under way.
+        (409, _) => Kind::Unavailable,
         // The clocks differ, or the session ended: new credentials help, or time does.
         (400, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => Kind::Denied,
         (401 | 403, _) => Kind::Denied,
@@ -158,8 +167,9 @@ mod tests {
         check(404, "NoSuchKey", Kind::NotFound);
         check(404, "", Kind::NotFound);
         check(404, "NoSuchBucket", Kind::NoBucket);
-        check(412, "PreconditionFailed", Kind::Changed);
-        check(409, "ConditionalRequestConflict", Kind::Changed);
+        // To one that depends on nothing.
+        check(412, "PreconditionFailed", Kind::Refused);
+        check(409, "OperationAborted", Kind::Unavailable);
         check(403, "AccessDenied", Kind::Denied);
         check(403, "SignatureDoesNotMatch", Kind::Denied);
         check(400, "ExpiredToken", Kind::Denied);
@@ -171,6 +181,20 @@ mod tests {
         check(400, "InvalidArgument", Kind::Refused);
         check(301, "PermanentRedirect", Kind::Refused);
         check(501, "NotImplemented", Kind::Refused);
+    }
+
+    #[test]
+    fn only_a_condition_can_fail() {
+        let check = |status, code, want| {
+            let failure = Failure { kind: kind(status, code), status, said: Said(String::new()) };
+            assert_eq!(failure.of_condition().kind, want, "{status} {code}");
+        };
+        check(412, "PreconditionFailed", Kind::Changed);
+        check(409, "ConditionalRequestConflict", Kind::Changed);
+        check(404, "NoSuchKey", Kind::Changed);
+        check(404, "NoSuchBucket", Kind::NoBucket);
+        check(403, "AccessDenied", Kind::Denied);
+        check(503, "SlowDown", Kind::Unavailable);
     }
 
     #[test]

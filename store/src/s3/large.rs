@@ -7,31 +7,39 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
+use tokio::time::Instant;
 
-use crate::Kind;
 use crate::s3::client::time_for;
 use crate::s3::failure::Failure;
 use crate::s3::{CHECKSUM, Request};
+use crate::{Kind, Rate};
 
 /// As the original cuts. Ten thousand of them are 160 GB, sixteen times the largest LDB.
 const PART: usize = 16 << 20;
 
-pub(super) async fn put(request: Request, file: &Path, checksum: &str) -> Result<(), Failure> {
+pub(super) async fn put(
+    request: Request,
+    file: &Path,
+    checksum: &str,
+    rate: Rate,
+) -> Result<(), Failure> {
+    let start = Instant::now();
     let mut file = File::open(file).await.map_err(local)?;
     let first = next(&mut file).await?;
     if first.len() < PART {
         let Request { client, bucket, key } = request;
         let put = client.put_object().bucket(bucket).key(key).metadata(CHECKSUM, checksum);
-        let time = time_for(first.len());
-        let put = put.body(ByteStream::from(first)).customize().config_override(time);
-        let sent = put.send().await;
-        return sent.map(drop).map_err(Failure::of_request);
+        let bytes = first.len();
+        let put = put.body(ByteStream::from(first)).customize().config_override(time_for(bytes));
+        put.send().await.map_err(Failure::of_request)?;
+        rate.pace(start, length(bytes)).await;
+        return Ok(());
     }
     let Request { client, bucket, key } = &request;
     let create = client.create_multipart_upload().bucket(bucket).key(key);
     let sent = create.metadata(CHECKSUM, checksum).send().await;
     let upload = sent.map_err(Failure::of_request)?.upload_id.unwrap_or_default();
-    let parts = Parts { request: &request, upload: &upload };
+    let parts = Parts { request: &request, upload: &upload, rate };
     match parts.all(file, first).await {
         Ok(()) => Ok(()),
         Err(failure) => {
@@ -46,6 +54,7 @@ pub(super) async fn put(request: Request, file: &Path, checksum: &str) -> Result
 struct Parts<'a> {
     request: &'a Request,
     upload: &'a str,
+    rate: Rate,
 }
 
 impl Parts<'_> {
@@ -53,7 +62,9 @@ impl Parts<'_> {
         let Request { client, bucket, key } = self.request;
         let (mut done, mut bytes) = (CompletedMultipartUpload::builder(), first);
         for number in 1_i32.. {
+            let (start, sent) = (Instant::now(), length(bytes.len()));
             done = done.parts(self.one(client, number, bytes).await?);
+            self.rate.pace(start, sent).await;
             bytes = next(&mut file).await?;
             if bytes.is_empty() {
                 break;
@@ -83,9 +94,12 @@ impl Parts<'_> {
 
 async fn next(file: &mut File) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    let part = u64::try_from(PART).unwrap_or(u64::MAX);
-    file.take(part).read_to_end(&mut bytes).await.map_err(local)?;
+    file.take(length(PART)).read_to_end(&mut bytes).await.map_err(local)?;
     Ok(bytes)
+}
+
+fn length(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]

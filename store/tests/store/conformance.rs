@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::future::join_all;
-use store::{Condition, Kind, Store, now};
+use store::{Condition, Kind, Rate, Store, now};
 
 use crate::stores::{bucket, folder, key, open, server};
 
@@ -35,6 +35,7 @@ on_each_store! {
     lists_are_whole
     removing_twice_is_fine
     large_files_are_put_whole
+    a_file_is_put_no_faster_than_it_may
 }
 
 const MB: u64 = 1 << 20;
@@ -187,7 +188,7 @@ async fn large_files_are_put_whole(store: Arc<dyn Store>) {
     for count in [5, 16 * MB, 40 * MB + 1] {
         let (key, body) = (key("prod/ldb.db.gz"), bytes(count));
         std::fs::write(&file, &body).unwrap();
-        store.put_file(&key, &file, "c2hhMQ==").await.unwrap();
+        store.put_file(&key, &file, "c2hhMQ==", Rate::default()).await.unwrap();
         let stat = store.head(&key).await.unwrap();
         assert_eq!(stat.bytes, count);
         // Folders keep none, as those of the original.
@@ -208,5 +209,19 @@ async fn a_bucket_that_is_not_there_is_said_so() {
         for error in [put, get, list] {
             assert_eq!(error.kind(), Kind::NoBucket, "{error}");
         }
+    }
+}
+
+async fn a_file_is_put_no_faster_than_it_may(store: Arc<dyn Store>) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    // In one piece, and in parts.
+    for (count, rate) in [(MB, 2 * MB), (17 * MB, 20 * MB)] {
+        std::fs::write(&file, bytes(count)).unwrap();
+        let (rate, start) = (Rate { bytes_per_second: Some(rate) }, std::time::Instant::now());
+        store.put_file(&key("prod/ldb.db"), &file, "c2hhMQ==", rate).await.unwrap();
+        let took = start.elapsed();
+        assert!(took >= std::time::Duration::from_millis(490), "{count} bytes in {took:?}");
+        assert_eq!(store.head(&key("prod/ldb.db")).await.unwrap().bytes, count);
     }
 }

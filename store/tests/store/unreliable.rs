@@ -55,11 +55,17 @@ async fn what_does_not_pass_is_said_in_words_one_can_decide_by() {
         (404, "NoSuchBucket", Kind::NoBucket),
         (404, "NoSuchKey", Kind::NotFound),
         (400, "InvalidArgument", Kind::Refused),
+        // To what depends on nothing these are no answers that say that somebody changed it.
+        (409, "OperationAborted", Kind::Unavailable),
+        (412, "PreconditionFailed", Kind::Refused),
     ] {
         proxy.break_by(move |_| Some(Fault::Answer(status, code)));
-        let error = store.get(&key, 10).await.unwrap_err();
-        assert_eq!(error.kind(), kind, "{}", chain(&error));
-        assert!(chain(&error).contains(code), "{}", chain(&error));
+        let gets = store.get(&key, 10).await.map(drop);
+        let puts = store.put(&key, vec![1], Condition::Always).await;
+        for error in [gets.unwrap_err(), puts.unwrap_err()] {
+            assert_eq!(error.kind(), kind, "{}", chain(&error));
+            assert!(chain(&error).contains(code), "{}", chain(&error));
+        }
     }
     for (status, code) in [(412, "PreconditionFailed"), (409, "ConditionalRequestConflict")] {
         proxy.break_by(move |asked| asked.conditional.then_some(Fault::Answer(status, code)));

@@ -1,4 +1,4 @@
-//! Bounds how many bytes leave in a second, on average over a part.
+//! Bounds how many bytes leave in a second, on average over a part of an object.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub struct Rate {
 
 impl Rate {
     /// Waits until as much time has passed since `start` as these bytes may take.
-    pub(crate) async fn pace(self, start: Instant, bytes: u64) {
+    pub async fn pace(self, start: Instant, bytes: u64) {
         if let Some(rate) = self.bytes_per_second {
             let micros = u128::from(bytes) * 1_000_000 / u128::from(rate.max(1));
             let due = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
