@@ -3,7 +3,9 @@
 //! `hack/e2e.sh` makes the cluster or takes one that exists, loads the images, and tells the scenarios of `tests/cluster` by
 //! a file where all is. Without that file they are not run, so that `cargo test` never touches a developer's cluster.
 
+mod ask;
 mod forward;
+mod host;
 mod readers;
 mod site;
 
@@ -85,6 +87,15 @@ impl Cluster {
         self.kubectl_with(&args, manifests)
     }
 
+    /// Runs kubectl; returns what it said beside its output, such as warnings of the API server.
+    ///
+    /// # Errors
+    /// It fails; its words are in the error.
+    pub fn warnings(&self, args: &[&str]) -> Result<String> {
+        let (_, said) = told(self.kubectl_command().args(args), "")?;
+        Ok(said)
+    }
+
     /// Objects as JSON: `get(&["pods", "--namespace=x"])`.
     ///
     /// # Errors
@@ -114,6 +125,21 @@ impl Cluster {
         run(&mut command, "")
     }
 
+    /// Runs a script as an administrator would, in a shell with kubectl, in a directory; returns what it printed.
+    ///
+    /// # Errors
+    /// A command of it fails.
+    #[expect(clippy::disallowed_methods, reason = "a test library has no command line of its own")]
+    pub fn shell(&self, dir: &Path, script: &str) -> Result<String> {
+        let tools = self.kubectl.parent().context("kubectl is in no directory")?;
+        let path = std::env::var("PATH").context("there is no PATH")?;
+        let mut command = Command::new("bash");
+        command.args(["-euo", "pipefail", "-c", script]).current_dir(dir);
+        command.env("KUBECONFIG", &self.kubeconfig);
+        command.env("PATH", format!("{}:{path}", tools.display()));
+        run(&mut command, "")
+    }
+
     fn kubectl_command(&self) -> Command {
         let mut command = Command::new(&self.kubectl);
         command.arg("--kubeconfig").arg(&self.kubeconfig);
@@ -136,6 +162,11 @@ fn manifest(name: &str, words: &[(&str, &str)]) -> Result<String> {
 }
 
 fn run(command: &mut Command, input: &str) -> Result<String> {
+    told(command, input).map(|(output, _)| output)
+}
+
+/// What a program printed, and what it said beside that.
+fn told(command: &mut Command, input: &str) -> Result<(String, String)> {
     let program = command.get_program().to_owned();
     let words: Vec<_> =
         command.get_args().skip(2).map(|arg| arg.to_string_lossy().into_owned()).collect();
@@ -150,5 +181,7 @@ fn run(command: &mut Command, input: &str) -> Result<String> {
         bail!("{what}: {}", String::from_utf8_lossy(&output.stderr).trim_end());
     }
     fed.with_context(|| format!("feed {what}"))?;
-    String::from_utf8(output.stdout).with_context(|| format!("the output of {what}"))
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let output = String::from_utf8(output.stdout);
+    Ok((output.with_context(|| format!("the output of {what}"))?, said))
 }

@@ -23,7 +23,7 @@ pub struct Readers {
 type Seen = (Option<u64>, Vec<String>);
 
 impl Readers {
-    /// Starts readers of a table on all nodes.
+    /// Starts readers of a table on all nodes, which mount the directory.
     ///
     /// # Errors
     /// The API server refuses.
@@ -31,6 +31,30 @@ impl Readers {
         cluster: &Cluster,
         namespace: &str,
         directory: &str,
+        table: (&str, &str),
+    ) -> Result<Self> {
+        let volume = format!("hostPath: {{path: {directory}, type: Directory}}");
+        Self::mount(cluster, namespace, &volume, table)
+    }
+
+    /// Starts readers of a table on all nodes, which have the directory by a claim.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub fn claim(
+        cluster: &Cluster,
+        namespace: &str,
+        claim: &str,
+        table: (&str, &str),
+    ) -> Result<Self> {
+        let volume = format!("persistentVolumeClaim: {{claimName: {claim}, readOnly: true}}");
+        Self::mount(cluster, namespace, &volume, table)
+    }
+
+    fn mount(
+        cluster: &Cluster,
+        namespace: &str,
+        volume: &str,
         (family, table): (&str, &str),
     ) -> Result<Self> {
         // The longer word first: FAMILY and TABLE are parts of it.
@@ -38,7 +62,7 @@ impl Readers {
             ("NAMESPACE", namespace),
             ("FAMILY", family),
             ("TABLE", table),
-            ("LDB-DIRECTORY", directory),
+            ("LDB-VOLUME", volume),
             ("READER-IMAGE", cluster.image("ctlstore-e2e-reader")?),
             ("PYTHON-IMAGE", cluster.image("ctlstore-e2e-python")?),
         ];

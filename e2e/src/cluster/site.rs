@@ -403,7 +403,10 @@ impl Site {
             .kubectl(&[&["delete", "--ignore-not-found", "--timeout=60s"], &crds[..]].concat())?;
         let namespaces = [self.namespace.as_str(), self.apps.as_str()];
         self.cluster
-            .kubectl(&[&["delete", "namespace", "--wait=false"], &namespaces[..]].concat())
+            .kubectl(
+                &[&["delete", "namespace", "--wait=false", "--ignore-not-found"], &namespaces[..]]
+                    .concat(),
+            )
             .map(drop)
     }
 }

@@ -8,7 +8,9 @@ use e2e::cluster::{Forward, Readers, Site};
 use serde_json::{Value, json};
 
 mod agents;
+mod bootstrap;
 mod columns;
+mod deletion;
 mod install;
 mod removal;
 
