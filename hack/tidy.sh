@@ -84,7 +84,7 @@ code_rules='
         if ($0 ~ /(^|[^a-z_])env::(var|var_os|vars|vars_os)\(/ && file !~ /(^|\/)args(\.rs|\/)/)
             offend("env", "configuration is read once, in args.rs")
         # A spawn that is given nothing starts a child process; one that is given a closure, a thread.
-        if ($0 ~ /spawn(_local|_on)?\(($|[^)])/ && $0 !~ /spawn\((move )?\||thread::|fn spawn/ && file !~ /(^|\/)run\.rs$|^daemon\/src\/(tasks|signal)\.rs$/)
+        if ($0 ~ /spawn(_local|_on)?\(($|[^)])/ && $0 !~ /spawn\((move )?\||thread::|fn spawn/ && file !~ /(^|\/)run(\.rs$|\/)|^daemon\/src\/(tasks|signal)\.rs$/)
             offend("spawn", "only run.rs starts tasks, through daemon::tasks")
     }
     function offend(rule, why) {

@@ -14,7 +14,8 @@ const MESSAGE_MAX: usize = 4096;
 pub enum ConditionType {
     /// Sums up: accepted and programmed, for this generation.
     Ready,
-    /// The spec is legal, as far as other objects can tell: the family is there and lets the namespace in, no name is taken.
+    /// The spec is legal beyond what the API server checks: the family is there and lets the namespace in, no name is taken,
+    /// and a table of this name that is there already can become what is declared.
     Accepted,
     /// Database and ledger have it; the message carries the sequence.
     Programmed,

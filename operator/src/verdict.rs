@@ -45,7 +45,7 @@ impl Verdict {
                 Self::trying(State::False, Reason::WaitingForLock, &source.to_string())
             }
             Error::Refused(_) | Error::Foreign { .. } => {
-                Self::Refused(Refusal::programmed(Reason::SchemaConflict, source.to_string()))
+                Self::Refused(Refusal::accepted(Reason::SchemaConflict, source.to_string()))
             }
             Error::Ddl { .. } => {
                 Self::Refused(Refusal::programmed(Reason::DDLFailed, source.to_string()))
@@ -155,9 +155,15 @@ mod tests {
             ],
         );
         check(
-            refused(ConditionType::Programmed, Reason::SchemaConflict),
+            refused(ConditionType::Accepted, Reason::SchemaConflict),
             expect![
-                "Ready=False/SchemaConflict Accepted=True/Applied Programmed=False/SchemaConflict Stalled=True/SchemaConflict"
+                "Ready=False/SchemaConflict Accepted=False/SchemaConflict Programmed=Unknown/Pending Stalled=True/SchemaConflict"
+            ],
+        );
+        check(
+            refused(ConditionType::Programmed, Reason::OwnerConflict),
+            expect![
+                "Ready=False/OwnerConflict Accepted=True/Applied Programmed=False/OwnerConflict Stalled=True/OwnerConflict"
             ],
         );
         let outage = Outage { reason: Reason::DatabaseUnavailable, message: "x".into() };

@@ -125,8 +125,20 @@ impl ApiServer {
     /// # Errors
     /// When the file cannot be written.
     pub fn kubeconfig_of(&self, token: &str) -> Result<PathBuf> {
+        self.kubeconfig_with(&json!({ "token": token }))
+    }
+
+    /// A kubeconfig file of a user who may do only what RBAC objects grant him, as [`ApiServer::client_as`], for programs.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn kubeconfig_as(&self, user: &str) -> Result<PathBuf> {
+        self.kubeconfig_with(&json!({ "token": self.place.token, "as": user }))
+    }
+
+    fn kubeconfig_with(&self, user: &serde_json::Value) -> Result<PathBuf> {
         let file = self.place.file(&format!("kubeconfig-{}", random_name()));
-        let config = self.place.kubeconfig(&json!({ "token": token }));
+        let config = self.place.kubeconfig(user);
         write(&file, &config.to_string())?;
         Ok(file)
     }

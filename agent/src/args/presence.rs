@@ -6,6 +6,20 @@ use std::time::Duration;
 /// Five thousand nodes then write 151 Leases a second.
 const INTERVAL: Duration = Duration::from_secs(30);
 
+/// Oftener, a fleet would do nothing but this.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// More seldom, others would take the node's agent for gone.
+const LONGEST: Duration = Duration::from_secs(120);
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = daemon::duration::parse(text)?;
+    if (SHORTEST..=LONGEST).contains(&interval) {
+        Ok(interval)
+    } else {
+        Err("write a time from 1s to 2m: operator and other agents take a node for gone that is silent for minutes".to_owned())
+    }
+}
+
 /// Flags about presence in Kubernetes. Nothing else of the agent waits for Kubernetes or fails with it.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct PresenceArgs {
@@ -27,7 +41,7 @@ pub struct PresenceArgs {
     pub kubeconfig: Option<PathBuf>,
     /// How often the Lease is renewed; up to a fifth is added by chance. Each node writes this often to the API server,
     /// and a table is known to have come to all nodes this much later
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = daemon::duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = interval)]
     pub presence_interval: Duration,
 }
 
@@ -64,5 +78,17 @@ mod tests {
         assert_eq!(args, here);
         let off = Cli::try_parse_from(["agent", "--presence=false"]).unwrap().args;
         assert!(!off.presence);
+    }
+
+    #[test]
+    fn renewals_neither_flood_the_api_server_nor_look_like_silence() {
+        let interval = |text| Cli::try_parse_from(["agent", "--presence-interval", text]);
+        for text in ["1s", "30s", "2m"] {
+            assert!(interval(text).is_ok(), "{text}");
+        }
+        for text in ["999ms", "121s", "1h"] {
+            let error = interval(text).unwrap_err().to_string();
+            assert!(error.contains("from 1s to 2m"), "{error}");
+        }
     }
 }

@@ -7,12 +7,15 @@ use serde_json::json;
 use testkit::apiserver::ApiServer;
 
 /// What the chart's Role says.
+const PRESENCE: &str = include_str!("../../../charts/ctlstore/files/rights/agent-presence.yaml");
+const ELECTION: &str = include_str!("../../../charts/ctlstore/files/rights/agent-election.yaml");
 const ROLE: &str = "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: agent}
 rules:
-- {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create, get, list, update, patch]}
+";
+const ACCOUNT: &str = "
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -39,7 +42,7 @@ impl Cluster {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let server = ApiServer::shared();
         let cluster = Self { namespace: server.create_namespace()?, server };
-        cluster.apply(ROLE)?;
+        cluster.apply(&[ROLE, PRESENCE, ELECTION, ACCOUNT].concat())?;
         Ok(cluster)
     }
 

@@ -131,7 +131,7 @@ fn columns_to_add(
         }
         refusal if others.is_empty() => {
             let message = format!("table {} is there already: {refusal}", wanted.table());
-            Refusal::programmed(Reason::SchemaConflict, message)
+            Refusal::accepted(Reason::SchemaConflict, message)
         }
         refusal => owner_conflict(wanted.table(), &others, &refusal.to_string()),
     })?;
@@ -162,7 +162,7 @@ fn not_somebody_elses(table: &LdbTable, live: &Live) -> Result<(), Refusal> {
             let message = format!(
                 "the database has a table {table} that ctlstore did not make: rename it, or choose another spec.name"
             );
-            Err(Refusal::programmed(Reason::SchemaConflict, message))
+            Err(Refusal::accepted(Reason::SchemaConflict, message))
         }
     }
 }

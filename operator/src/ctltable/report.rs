@@ -45,6 +45,12 @@ pub(crate) fn done(applied: &Applied) -> Verdict {
 pub(crate) fn status(before: &CtlTableStatus, told: &Told, now: &Time) -> CtlTableStatus {
     let Told { verdict, generation, sql_name, schema_seq, fullness, nodes } = told;
     let mut wanted = verdict.conditions();
+    if verdict.is_vague()
+        && let Some(refused) = still_refused(&before.conditions, *generation)
+    {
+        wanted.retain(|wanted| wanted.type_ != ConditionType::Accepted);
+        wanted.push(refused);
+    }
     let in_ledger = schema_seq.map(Seq::to_i64).or_else(|| known_seq(before, *generation));
     let way = way(before, in_ledger, nodes.census.as_deref(), nodes.share);
     wanted.push(way.condition);
@@ -61,6 +67,18 @@ pub(crate) fn status(before: &CtlTableStatus, told: &Told, now: &Time) -> CtlTab
     }
 }
 
+/// What only the database can tell of this declaration stays said for as long as it cannot be asked.
+fn still_refused(conditions: &[Condition], generation: Option<i64>) -> Option<Wanted> {
+    let said = find(conditions, ConditionType::Accepted)?;
+    let conflict = said.status == State::False.to_string()
+        && said.reason == Reason::SchemaConflict.to_string()
+        && said.observed_generation == generation;
+    let message = said.message.as_str();
+    let wanted =
+        || Wanted::new(ConditionType::Accepted, State::False, Reason::SchemaConflict, message);
+    conflict.then(wanted)
+}
+
 /// What was said of the size, for as long as nobody has measured the table again.
 fn said_before(conditions: &[Condition]) -> Option<Wanted> {
     let said = find(conditions, ConditionType::SizeWarning)?;
@@ -75,6 +93,41 @@ mod tests {
     use ctldb::SizeLimit;
 
     use super::*;
+    use crate::refusal::Refusal;
+
+    #[test]
+    fn a_conflict_is_not_forgotten_while_the_database_is_away() {
+        let after = |before: &CtlTableStatus, verdict, generation| {
+            let told = Told {
+                verdict,
+                generation: Some(generation),
+                sql_name: None,
+                schema_seq: None,
+                fullness: Fullness::Unknown,
+                nodes: Nodes { census: None, share: Percent::DEFAULT },
+            };
+            status(before, &told, &Time(jiff::Timestamp::UNIX_EPOCH))
+        };
+        let accepted = |status: &CtlTableStatus| {
+            let said = find(&status.conditions, ConditionType::Accepted).unwrap();
+            format!("{}/{}", said.status, said.reason)
+        };
+        let away = Verdict::Trying {
+            state: State::Unknown,
+            reason: Reason::DatabaseUnavailable,
+            message: "x".to_owned(),
+        };
+        let conflict = Refusal::accepted(Reason::SchemaConflict, "the table has note");
+        let refused = after(&CtlTableStatus::default(), Verdict::Refused(conflict), 1);
+        assert_eq!(accepted(&refused), "False/SchemaConflict");
+        let still = after(&refused, away.clone(), 1);
+        assert_eq!(accepted(&still), "False/SchemaConflict");
+        assert_eq!(accepted(&after(&still, away.clone(), 1)), "False/SchemaConflict");
+        // Nobody has compared this declaration.
+        assert_eq!(accepted(&after(&still, away, 2)), "True/Applied");
+        let done = Verdict::Done { message: "x".to_owned() };
+        assert_eq!(accepted(&after(&still, done, 1)), "True/Applied");
+    }
 
     #[test]
     fn a_warning_stays_until_somebody_has_measured_the_table_again() {

@@ -54,6 +54,7 @@ impl Tainted {
 
     /// Takes the taint from all nodes that can be used now.
     pub(super) async fn release(&self, fleet: &Fleet, client: &Client) {
+        let (mut refused, mut first) = (0_usize, None);
         for (node, waiting) in self.free(fleet) {
             match self.untaint(client, &node, &waiting).await {
                 Ok(true) => tracing::info!(
@@ -63,10 +64,20 @@ impl Tainted {
                 ),
                 // Somebody else wrote the node; the next round sees what.
                 Ok(false) => {}
+                // The next would wait as long, and the round with them.
+                Err(error @ Error::Silent { .. }) => {
+                    (refused, first) = (refused + 1, Some(error));
+                    break;
+                }
                 Err(error) => {
-                    tracing::warn!(error = %Chain(&error), "a node stays tainted, it is tried again");
+                    refused += 1;
+                    first.get_or_insert(error);
                 }
             }
+        }
+        // One line for a round: a right that is missing is missing for all of them.
+        if let Some(error) = first {
+            tracing::warn!(error = %Chain(&error), nodes = refused, "nodes stay tainted, it is tried again");
         }
     }
 

@@ -15,5 +15,6 @@ mod presence;
 mod pruning;
 mod rates;
 mod refusing;
+mod rights;
 mod sizes;
 mod world;

@@ -1,10 +1,10 @@
 //! What is not done as it asks says why, once, and is done when the reason is gone.
 
 use anyhow::Result;
-use crds::condition::{ConditionType, Reason};
+use crds::condition::Reason;
 
 use crate::manifest::{family, table};
-use crate::world::{World, condition, conditions, grow_old, message};
+use crate::world::{World, conditions, grow_old, message};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_must_be_let_in_and_a_name_must_be_free() -> Result<()> {
@@ -55,7 +55,12 @@ async fn a_retained_table_is_adopted_or_not_touched() -> Result<()> {
         "{}",
         message(&retyped)
     );
-    assert!(condition(&retyped, ConditionType::Stalled).is_some());
+    assert_eq!(
+        conditions(&retyped),
+        "Ready=False/SchemaConflict Accepted=False/SchemaConflict Programmed=Unknown/Pending \
+         Propagated=Unknown/Pending Stalled=True/SchemaConflict"
+    );
+    world.told("CtlTable", "plans", &["Applied", "SchemaConflict"]).await?;
     assert_eq!(retyped.status.unwrap().schema_seq, None, "it is not the table of this object");
     again(&[], Reason::SchemaConflict).await?;
     assert_eq!(world.ledger().await?.len(), 1, "nothing was touched");

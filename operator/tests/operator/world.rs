@@ -24,6 +24,8 @@ use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::rights;
+
 /// Patience with a machine that does other things too.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
@@ -35,6 +37,8 @@ pub(crate) struct World {
     pub(crate) server: ApiServer,
     pub(crate) client: Client,
     pub(crate) url: String,
+    /// Of one with the operator's rights, and no others.
+    kubeconfig: PathBuf,
     _place: Option<SemaphorePermit<'static>>,
 }
 
@@ -63,11 +67,13 @@ impl World {
             let server = ApiServer::start()?;
             server.install_crds()?;
             server.kubectl(&["create", "namespace", "web"])?;
-            anyhow::Ok(server)
+            server.kubectl_with(&["apply", "--filename=-"], &rights::objects())?;
+            let kubeconfig = server.kubeconfig_as(rights::USER)?;
+            anyhow::Ok((server, kubeconfig))
         });
-        let server = server.await??;
+        let (server, kubeconfig) = server.await??;
         let client = server.client().await?;
-        Ok(Self { server, client, url: url.to_owned(), _place: None })
+        Ok(Self { server, client, url: url.to_owned(), kubeconfig, _place: None })
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -85,17 +91,13 @@ impl World {
             prune: None,
             presence: PresenceArgs::default(),
             source: Source::Cluster(Cluster {
-                kubeconfig: Some(self.kubeconfig()),
+                kubeconfig: Some(self.kubeconfig.clone()),
                 lease_namespace: "default".to_owned(),
-                lease_name: "operator".to_owned(),
+                lease_name: rights::LEASE.to_owned(),
                 pod_name: "operator-0".to_owned(),
                 timing: Timing::default(),
             }),
         }
-    }
-
-    fn kubeconfig(&self) -> PathBuf {
-        self.server.kubeconfig()
     }
 
     /// Starts an operator with the usual settings.

@@ -125,28 +125,28 @@ fn what_would_lose_rows_is_refused() {
         accepted("id String"),
         holding(two, &[owner("here")]),
         expect![
-            "Programmed: SchemaConflict: table billing___plans is there already: the table has note, which the request lacks, and columns are never removed: add to the request what it lacks"
+            "Accepted: SchemaConflict: table billing___plans is there already: the table has note, which the request lacks, and columns are never removed: add to the request what it lacks"
         ],
     );
     check(
         accepted("id String, note Binary"),
         holding(two, &[]),
         expect![[
-            r#"Programmed: SchemaConflict: table billing___plans is there already: column "note" is Text and cannot become Binary: add a column of another name, or create a new table"#
+            r#"Accepted: SchemaConflict: table billing___plans is there already: column "note" is Text and cannot become Binary: add a column of another name, or create a new table"#
         ]],
     );
     check(
         accepted("id Integer, note Text"),
         holding(two, &[]),
         expect![[
-            r#"Programmed: SchemaConflict: table billing___plans is there already: column "id" is String and cannot become Integer: add a column of another name, or create a new table"#
+            r#"Accepted: SchemaConflict: table billing___plans is there already: column "id" is String and cannot become Integer: add a column of another name, or create a new table"#
         ]],
     );
     check(
         accepted("other String, id String"),
         holding("id String, other String", &[]),
         expect![
-            "Programmed: SchemaConflict: table billing___plans is there already: the key is (id) and cannot become (other): create a new table"
+            "Accepted: SchemaConflict: table billing___plans is there already: the key is (id) and cannot become (other): create a new table"
         ],
     );
     let wide = (0..90).fold("id String".to_owned(), |all, n| format!("{all}, c{n} String"));
@@ -230,14 +230,14 @@ fn what_others_did_in_the_database_is_told_and_left_alone() {
         accepted(two),
         Seen { live: foreign(), ..empty() },
         expect![
-            "Programmed: SchemaConflict: the database has a table billing___plans that ctlstore did not make: rename it, or choose another spec.name"
+            "Accepted: SchemaConflict: the database has a table billing___plans that ctlstore did not make: rename it, or choose another spec.name"
         ],
     );
     check(
         accepted(two),
         Seen { live: Live::Table(schema(two)), ..empty() },
         expect![
-            "Programmed: SchemaConflict: the database has a table billing___plans that ctlstore did not make: rename it, or choose another spec.name"
+            "Accepted: SchemaConflict: the database has a table billing___plans that ctlstore did not make: rename it, or choose another spec.name"
         ],
     );
 }
