@@ -8,6 +8,7 @@
 pub mod decide;
 mod gather;
 mod load;
+mod original;
 pub(crate) mod ready;
 pub(crate) mod share;
 pub(crate) mod told;
@@ -25,13 +26,15 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use load::Snapshots;
 
-use crate::bootstrap::decide::{Own, Start, decide};
+use crate::bootstrap::decide::{Own, Start, Why, decide};
 use crate::bootstrap::gather::Gathered;
 use crate::bootstrap::load::Loaded;
 use crate::bootstrap::share::{Reason, Share, Turn};
 use crate::bootstrap::told::{Phase, Teller};
 use crate::replay::{Need, Origin, RequestError, Requests};
 use crate::snapshot::SnapshotError;
+use crate::source::SourceError;
+use store::Stat;
 
 /// Between attempts, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -52,6 +55,8 @@ pub(crate) struct Bootstrap {
     share: Arc<dyn Share>,
     told: Teller,
     demand: Option<Demand>,
+    /// The original's snapshot that was no good copy, and why: it is not loaded again.
+    refused: Option<(Stat, String)>,
     last_success: Option<Instant>,
 }
 
@@ -72,7 +77,7 @@ enum Ended {
 #[derive(Debug, thiserror::Error)]
 enum BootstrapError {
     #[error("{why}{detail}")]
-    Wait { why: decide::Why, detail: String },
+    Wait { why: Why, detail: String },
     #[error(
         "ctldb cannot be asked, and without it nobody knows whether a snapshot is as good as what is served{detail}"
     )]
@@ -85,6 +90,17 @@ enum BootstrapError {
     Draft { source: crate::ldb::Error },
     #[error("cannot move a snapshot to its place")]
     Move { source: std::io::Error },
+    #[error("the original's snapshot {place} is not used")]
+    Original { place: String, source: SnapshotError },
+    #[error("the original's snapshot says a number only, and what is at it cannot be asked")]
+    NobodyVouches { source: SourceError },
+}
+
+impl BootstrapError {
+    /// Is it the original's snapshot that is bad?
+    fn is_bad_copy(&self) -> bool {
+        matches!(self, Self::Original { source, .. } if source.is_bad_copy())
+    }
 }
 
 /// Who tells the task what is wanted.
@@ -103,8 +119,8 @@ impl Bootstrap {
         told: Teller,
     ) -> Self {
         let Wanted { needs, demands } = wanted;
-        let (demand, last_success) = (None, None);
-        Self { requests, needs, demands, snapshots, share, told, demand, last_success }
+        let (demand, refused, last_success) = (None, None, None);
+        Self { requests, needs, demands, snapshots, share, told, demand, refused, last_success }
     }
 
     /// Runs until `stop`. All that it does can be left at any point.
@@ -235,6 +251,18 @@ impl Bootstrap {
     }
 
     async fn act(&mut self, start: Start, gathered: Gathered) -> Result<Ended, BootstrapError> {
+        let is_whole = start == Start::Empty;
+        if (is_whole || matches!(start, Start::Wait(Why::Gap { .. })))
+            && gathered.own == Own::Empty
+            && let Some(original) = self.snapshots.original.clone()
+        {
+            match self.load_original(&original, &gathered).await {
+                Err(error) if is_whole && error.is_bad_copy() => {
+                    tracing::warn!(error = %Chain(&error), "the ledger is replayed from its beginning instead");
+                }
+                outcome => return outcome.map(Ended::From),
+            }
+        }
         if gathered.seen.own != Own::Empty && start == Start::Empty {
             self.requests.rebuild(Origin::Nothing).await?;
         }

@@ -7,6 +7,7 @@
 //! those that were served before and still have readers, and the next one while it is built. Another file takes the
 //! served one's place in one way only: a [`Draft`] is filled, then [`Writer::publish`] checks it and switches.
 
+mod adopt;
 mod apply;
 mod attached;
 mod authorize;
@@ -38,6 +39,7 @@ mod vacuum;
 mod weight;
 mod writer;
 
+pub(crate) use adopt::adopt;
 pub(crate) use apply::{Ahead, Outcome};
 pub(crate) use ctl::Heartbeat;
 pub(crate) use draft::{Draft, Drafts};

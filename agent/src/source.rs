@@ -38,6 +38,8 @@ pub(crate) struct Survey {
     /// Without entries.
     pub(crate) ledger: Fetched,
     pub(crate) digests: BTreeMap<Seq, Digest>,
+    /// The chain at those of them with which a batch ends.
+    pub(crate) chains: BTreeMap<Seq, Chain>,
 }
 
 /// How much to fetch at once.

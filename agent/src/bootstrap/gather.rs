@@ -89,7 +89,7 @@ fn in_question(own: Own, snapshots: &Snapshots, survey: &Survey) -> Vec<Seq> {
     seqs.into_iter().filter(|seq| ledger.low_water <= *seq && *seq <= ledger.head).collect()
 }
 
-fn read(survey: &Survey) -> Ledger {
+pub(super) fn read(survey: &Survey) -> Ledger {
     let parent = |Parent { history, seq, .. }: Parent| -> (History, Seq) { (history, seq) };
     Ledger {
         history: survey.ledger.history,

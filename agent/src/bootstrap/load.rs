@@ -12,6 +12,7 @@ use store::{Catalog, Location, Store};
 use crate::Config;
 use crate::bootstrap::decide::{self, Own, Standing, standing};
 use crate::bootstrap::gather::Gathered;
+use crate::bootstrap::original::Original;
 use crate::bootstrap::told::Phase;
 use crate::bootstrap::{Bootstrap, BootstrapError};
 use crate::ldb::Claim;
@@ -24,8 +25,6 @@ const INCOMING: &str = ".incoming";
 const PARALLEL: usize = 4;
 /// Between two looks at how far it is.
 const TICK: Duration = Duration::from_millis(200);
-/// Fresh nodes of one moment ask a bucket spread over this time.
-const SPREAD: Duration = Duration::from_secs(1);
 
 /// A snapshot that was taken into use.
 #[derive(Debug, Clone)]
@@ -39,29 +38,32 @@ pub(crate) struct Loaded {
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshots {
     store: Option<Arc<dyn Store>>,
-    is_remote: bool,
-    incoming: PathBuf,
+    /// One of the original, for want of others.
+    pub(super) original: Option<Original>,
+    /// Fresh nodes of one moment ask a bucket spread over this time.
+    jitter: Duration,
+    pub(super) incoming: PathBuf,
 }
 
 impl Snapshots {
     /// Touches neither network nor disk.
     pub(crate) fn new(config: &Config, ldb_dir: &Path) -> Self {
         let url = config.snapshot.snapshot_url.as_ref();
-        let is_remote = matches!(url, Some(Location::S3(_)));
-        Self { store: url.map(store::open), is_remote, incoming: ldb_dir.join(INCOMING) }
+        let original = config.bootstrap.bootstrap_url.as_ref();
+        let is_remote = url.into_iter().chain(original).any(|at| matches!(at, Location::S3(_)));
+        let jitter = if is_remote { config.bootstrap.bootstrap_jitter } else { Duration::ZERO };
+        let (store, original) = (url.map(store::open), original.and_then(Original::new));
+        Self { store, original, jitter, incoming: ldb_dir.join(INCOMING) }
     }
 
     /// Is there no place for them?
     pub(crate) fn are_none(&self) -> bool {
-        self.store.is_none()
+        self.store.is_none() && self.original.is_none()
     }
 
     /// How long to wait before a bucket is asked for the first time, by chance.
     pub(super) fn spread(&self) -> Duration {
-        match self.is_remote {
-            true => SPREAD.mul_f64(rand::rng().random_range(0.0..1.0)),
-            false => Duration::ZERO,
-        }
+        self.jitter.mul_f64(rand::rng().random_range(0.0..1.0))
     }
 
     /// What an earlier start may have left is not needed any more.
@@ -166,7 +168,7 @@ impl Bootstrap {
         }
     }
 
-    async fn take_into_use(
+    pub(super) async fn take_into_use(
         &mut self,
         gathered: &Gathered,
         file: &Path,
@@ -174,9 +176,10 @@ impl Bootstrap {
         self.told.phase(Phase::Switching, String::new());
         let (drafts, file) = (self.requests.drafts(), file.to_owned());
         let moved = tokio::task::spawn_blocking(move || {
-            let draft = drafts.begin().map_err(|source| BootstrapError::Draft { source })?;
+            let mut draft = drafts.begin().map_err(|source| BootstrapError::Draft { source })?;
             std::fs::rename(&file, draft.file())
                 .map_err(|source| BootstrapError::Move { source })?;
+            draft.vouch();
             Ok::<_, BootstrapError>(draft)
         });
         let draft = match moved.await {

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use ledger::{LeaderTs, Position};
-use rusqlite::params;
 
+use crate::ldb::adopt::write_position;
 use crate::ldb::crash::Point;
 use crate::ldb::poison::{is_poison, words};
 use crate::ldb::unit::{Unit, units};
@@ -324,19 +324,9 @@ impl Generation {
     }
 
     fn store(&self, position: Position, time: LeaderTs) -> rusqlite::Result<()> {
-        const META: &str = "REPLACE INTO _ldb_meta (id, format, history, seq, digest, chain) VALUES (1, ?, ?, ?, ?, ?)";
-        let Position { history, seq, digest, chain } = position;
-        let (format, number) = (reader::layout::META_FORMAT, seq.to_i64());
-        let (digest, chain) = (digest.as_bytes().as_slice(), chain.as_bytes().as_slice());
-        self.connection.prepare_cached(META)?.execute(params![
-            format,
-            history.to_string(),
-            number,
-            digest,
-            chain
-        ])?;
+        write_position(&self.connection, &position)?;
         let sql = "REPLACE INTO _ldb_seq (id, seq) VALUES (1, ?)";
-        self.connection.prepare_cached(sql)?.execute([number])?;
+        self.connection.prepare_cached(sql)?.execute([position.seq.to_i64()])?;
         if time != LeaderTs::UNKNOWN {
             let sql = "REPLACE INTO _ldb_last_update (name, timestamp) VALUES ('ledger', ?)";
             self.connection.prepare_cached(sql)?.execute([time.to_go_text()])?;

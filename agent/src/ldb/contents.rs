@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use ledger::snapshot::{Cell, Content, TableContent};
-use ledger::{Column, ColumnName, ColumnType, LdbTable, Position, TableSchema};
+use ledger::{Column, ColumnName, ColumnType, LdbTable, LeaderTs, Position, Seq, TableSchema};
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
@@ -21,6 +21,19 @@ pub struct Contents {
     pub position: Option<Position>,
     /// Its tables, by name.
     pub tables: Vec<TableContent>,
+}
+
+/// What a file says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Outline {
+    /// Where it stands; none when nothing was applied, and in a file of the original.
+    pub(crate) position: Option<Position>,
+    /// The number of its last entry, which a file of the original has, too.
+    pub(crate) seq: Option<Seq>,
+    /// When that was written.
+    pub(crate) last_update: Option<LeaderTs>,
+    /// Its tables, by name.
+    pub(crate) tables: Vec<TableSchema>,
 }
 
 /// A file is no LDB, or not whole.
@@ -68,10 +81,24 @@ pub fn read(path: &Path) -> Result<Contents, ContentsError> {
     let file = QuiescentFile { path };
     let connection = file.open().map_err(file.unreadable())?;
     file.check(&connection)?;
-    let position = reader::meta::position(&connection)
-        .map_err(|source| ContentsError::Books { path: path.to_owned(), source })?;
-    let tables = file.names(&connection)?.into_iter().map(|name| file.table(&connection, &name));
+    let Outline { position, tables, .. } = file.outline(&connection)?;
+    let tables = tables.into_iter().map(|schema| file.table(&connection, schema));
     Ok(Contents { position, tables: tables.collect::<Result<_, _>>()? })
+}
+
+/// Reads what a file says of itself, however large it is: enough for one whose bytes are known to be right. What
+/// ctlstore does not make is refused.
+pub(crate) fn outline(path: &Path) -> Result<Outline, ContentsError> {
+    let file = QuiescentFile { path };
+    file.outline(&file.open().map_err(file.unreadable())?)
+}
+
+/// The same for a file whose bytes nobody vouches for: each page is looked at.
+pub(crate) fn check(path: &Path) -> Result<Outline, ContentsError> {
+    let file = QuiescentFile { path };
+    let connection = file.open().map_err(file.unreadable())?;
+    file.check(&connection)?;
+    file.outline(&connection)
 }
 
 struct QuiescentFile<'a> {
@@ -97,6 +124,17 @@ impl QuiescentFile<'_> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.pragma_update(None, "cell_size_check", true)?;
         Ok(connection)
+    }
+
+    fn outline(&self, connection: &Connection) -> Result<Outline, ContentsError> {
+        let books = |source| ContentsError::Books { path: self.path.to_owned(), source };
+        let tables = self.names(connection)?.into_iter().map(|name| self.schema(connection, &name));
+        Ok(Outline {
+            tables: tables.collect::<Result<_, _>>()?,
+            position: reader::meta::position(connection).map_err(books)?,
+            seq: reader::meta::seq(connection).map_err(books)?,
+            last_update: reader::meta::last_update(connection).map_err(books)?,
+        })
     }
 
     fn check(&self, connection: &Connection) -> Result<(), ContentsError> {
@@ -137,14 +175,13 @@ impl QuiescentFile<'_> {
     fn table(
         &self,
         connection: &Connection,
-        name: &LdbTable,
+        schema: TableSchema,
     ) -> Result<TableContent, ContentsError> {
-        let schema = self.schema(connection, name)?;
         let columns: Vec<_> =
             schema.columns().iter().map(|column| format!("\"{}\"", column.name)).collect();
         let mut content = Content::default();
         let mut read = || {
-            let sql = format!("SELECT {} FROM \"{name}\"", columns.join(","));
+            let sql = format!("SELECT {} FROM \"{}\"", columns.join(","), schema.table());
             let mut statement = connection.prepare(&sql)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {

@@ -28,7 +28,7 @@ impl Drafts {
         let folder = dir::folder(&self.dir, number);
         dir::remove(&folder)?;
         dir::make_folder(&folder)?;
-        Ok(Draft { number, folder, served: false })
+        Ok(Draft { number, folder, vouched: false, served: false })
     }
 }
 
@@ -37,6 +37,8 @@ impl Drafts {
 pub(crate) struct Draft {
     pub(crate) number: u64,
     pub(crate) folder: PathBuf,
+    /// Its bytes are known to be right, so they are not all read again.
+    vouched: bool,
     served: bool,
 }
 
@@ -44,6 +46,15 @@ impl Draft {
     /// Where the database is to lie, closed and without `-wal`, when the draft is published.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.join(layout::LDB)
+    }
+
+    /// Each byte of its file was compared with a digest when it was written, or all of it was read and found whole.
+    pub(crate) fn vouch(&mut self) {
+        self.vouched = true;
+    }
+
+    pub(crate) fn is_vouched(&self) -> bool {
+        self.vouched
     }
 
     /// `current` leads to it.

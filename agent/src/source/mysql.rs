@@ -156,7 +156,7 @@ impl Look<'_> {
 
     async fn survey(&mut self, seqs: &[Seq]) -> Result<Survey, SourceError> {
         let ledger = self.begin().await?;
-        let mut digests = BTreeMap::new();
+        let (mut digests, mut chains) = (BTreeMap::new(), BTreeMap::new());
         for seq in seqs {
             let row = sqlx::query(ENTRIES).bind(seq.to_i64()).bind(1);
             let row = row.fetch_optional(&mut *self.connection).await.map_err(failed)?;
@@ -166,9 +166,14 @@ impl Look<'_> {
             {
                 digests.insert(*seq, entry.digest());
             }
+            if ledger.history != History::Legacy {
+                let mut one = ledger.clone();
+                self.bookkeeping(*seq, *seq, &mut one).await?;
+                chains.extend(one.batches.iter().map(|end| (end.last_seq, end.chain)));
+            }
         }
         self.run("COMMIT").await?;
-        Ok(Survey { ledger, digests })
+        Ok(Survey { ledger, digests, chains })
     }
 
     /// Begins a read transaction with what the ledger says of itself.

@@ -102,16 +102,20 @@ fn look(
 fn survey(connection: &Connection, seqs: &[Seq]) -> Result<Survey, SourceError> {
     let transaction = connection.unchecked_transaction().map_err(failed)?;
     let ledger = meta(&transaction)?;
-    let mut digests = BTreeMap::new();
+    let (mut digests, mut chains) = (BTreeMap::new(), BTreeMap::new());
     for seq in seqs {
         let mut one = ledger.clone();
         entries(&transaction, *seq, Limit { entries: 1, bytes: 1 }, &mut one).map_err(failed)??;
         // The one that stands there, not the next after a hole.
         let there = one.entries.first().filter(|entry| entry.seq == *seq);
         digests.extend(there.map(|entry| (*seq, entry.digest())));
+        if ledger.history != History::Legacy {
+            bookkeeping(&transaction, *seq, *seq, &mut one).map_err(failed)??;
+            chains.extend(one.batches.iter().map(|end| (end.last_seq, end.chain)));
+        }
     }
     transaction.finish().map_err(failed)?;
-    Ok(Survey { ledger, digests })
+    Ok(Survey { ledger, digests, chains })
 }
 
 fn meta(connection: &Connection) -> Result<Fetched, SourceError> {

@@ -237,7 +237,7 @@ async fn bad_snapshots_are_refused_by_name() {
         ("swapped", "damaged"),
         ("foreign-history", "history"),
         ("future-format", "99"),
-        ("other rows", "table fam___tbl is not that of its manifest"),
+        ("other rows", "its seal is that of another text"),
     ] {
         damage(what, &manifests, &parts);
         let agent = case.node().await;

@@ -11,6 +11,7 @@ mod begin;
 mod content;
 mod control;
 mod faults;
+mod following;
 mod fresh;
 mod gaps;
 mod kill;
@@ -18,4 +19,5 @@ mod kill;
 #[allow(dead_code, reason = "shared with other tests")]
 mod ledger;
 mod nodes;
+mod original;
 mod rows;

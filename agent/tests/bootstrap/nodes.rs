@@ -60,6 +60,7 @@ impl Place {
         config.snapshot = SnapshotArgs::never(self.location.clone());
         // All nodes of a test may load another LDB at once.
         config.bootstrap.rebuild_share = 100;
+        config.bootstrap.bootstrap_jitter = Duration::ZERO;
         config
     }
 
