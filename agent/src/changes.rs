@@ -5,6 +5,7 @@
 //! file. Neither stops replay: a file that cannot be written says so later, with a line that means *reload*.
 
 mod change;
+mod epoch;
 mod hub;
 mod line;
 mod log;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex};
 use prometheus_client::registry::Registry;
 
 pub(crate) use change::{Change, Op, Table};
+pub(crate) use epoch::Epoch;
 pub(crate) use hub::{Follower, Hub, Since};
 pub(crate) use line::Line;
 pub(crate) use recorder::Recorder;

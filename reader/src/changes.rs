@@ -37,23 +37,28 @@ mod file;
 mod http;
 mod line;
 mod log;
+mod place;
+mod resume;
 mod sse;
 mod stream;
 mod wait;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::{FamilyName, Seq, TableName};
 
 pub use error::ChangesError;
 pub use event::{Change, Event, Op};
+pub use resume::{Resume, ResumeError};
 pub use stream::ChangeStream;
 
 use crate::Ldb;
 use crate::changes::file::FileSource;
-use crate::changes::http::{Place, WatchSource};
+use crate::changes::http::WatchSource;
+use crate::changes::place::Place;
 
 /// Longer than this a call that waits for ever does not wait at once.
 const LOOK: Duration = Duration::from_secs(1);
@@ -62,15 +67,15 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 #[must_use = "nothing is followed before `open`"]
 pub struct Follow {
-    from: From,
-    after: Option<Seq>,
+    from: Origin,
+    after: Option<Resume>,
     family: Option<String>,
     table: Option<String>,
     token: Option<String>,
 }
 
 #[derive(Debug, Clone)]
-enum From {
+enum Origin {
     File(PathBuf),
     Agent(Result<Place, String>),
 }
@@ -92,27 +97,33 @@ impl Filter {
 impl Follow {
     /// The file that an agent writes with `--changelog-path`, of either format.
     pub fn file(path: impl AsRef<Path>) -> Self {
-        Self::new(From::File(path.as_ref().to_owned()))
+        Self::new(Origin::File(path.as_ref().to_owned()))
     }
 
     /// The agent that serves this Unix socket.
     pub fn socket(path: impl AsRef<Path>) -> Self {
-        Self::new(From::Agent(Ok(Place::Socket(path.as_ref().to_owned()))))
+        Self::new(Origin::Agent(Ok(Place::Socket(path.as_ref().to_owned()))))
     }
 
     /// The agent or sidecar at this address: `http://127.0.0.1:1331`. Without TLS: it is meant for the same node.
     pub fn url(url: &str) -> Self {
-        Self::new(From::Agent(Place::parse(url).ok_or_else(|| url.to_owned())))
+        Self::new(Origin::Agent(Place::parse(url).ok_or_else(|| url.to_owned())))
     }
 
-    fn new(from: From) -> Self {
+    fn new(from: Origin) -> Self {
         Self { from, after: None, family: None, table: None, token: None }
     }
 
     /// From after this sequence; from now on without it. In the original's file, which does not tell sequences, it means: say
     /// first that changes may have been missed.
-    pub fn after(mut self, seq: Seq) -> Self {
-        self.after = Some(seq);
+    pub fn after(self, seq: Seq) -> Self {
+        self.resume(seq.into())
+    }
+
+    /// From where another run ended ([`Changes::resume`]). Like [`Follow::after`], but whoever comes back to an LDB of another
+    /// history is told to reload.
+    pub fn resume(mut self, from: Resume) -> Self {
+        self.after = Some(from);
         self
     }
 
@@ -143,14 +154,16 @@ impl Follow {
         let family = family.map(|family| FamilyName::parse_folded(&family)).transpose()?;
         let table = table.map(|table| TableName::parse_folded(&table)).transpose()?;
         let filter = Filter { family, table };
+        let resume = after.clone();
+        let epoch = after.as_ref().and_then(|after| after.epoch.clone());
         let source = match from {
-            From::File(path) => Source::File(FileSource::new(&path, after)),
-            From::Agent(Err(url)) => return Err(ChangesError::Url { url }),
-            From::Agent(Ok(place)) => {
+            Origin::File(path) => Source::File(FileSource::new(&path, after)),
+            Origin::Agent(Err(url)) => return Err(ChangesError::Url { url }),
+            Origin::Agent(Ok(place)) => {
                 Source::Watch(Box::new(WatchSource::open(place, after, &filter, token)?))
             }
         };
-        Ok(Changes { source, filter, ready: VecDeque::new(), last: None })
+        Ok(Changes { source, filter, ready: VecDeque::new(), last: None, epoch, resume })
     }
 }
 
@@ -167,8 +180,25 @@ impl Ldb {
 pub struct Changes {
     source: Source,
     filter: Filter,
-    ready: VecDeque<Event>,
+    ready: VecDeque<Told>,
     last: Option<Event>,
+    /// Of the event that comes next.
+    epoch: Option<Arc<str>>,
+    resume: Option<Resume>,
+}
+
+/// What a source tells.
+#[derive(Debug)]
+pub(crate) enum Told {
+    Event(Event),
+    /// Sequences from here on are of this epoch, if it is known.
+    Epoch(Option<Arc<str>>),
+}
+
+impl From<Event> for Told {
+    fn from(event: Event) -> Self {
+        Told::Event(event)
+    }
 }
 
 #[derive(Debug)]
@@ -185,10 +215,18 @@ impl Changes {
     pub fn next_within(&mut self, time: Duration) -> Result<Option<Event>, ChangesError> {
         let deadline = Instant::now() + time;
         loop {
-            while let Some(event) = self.ready.pop_front() {
-                if self.tells(&event) {
-                    self.last = Some(event.clone());
-                    return Ok(Some(event));
+            while let Some(told) = self.ready.pop_front() {
+                match told {
+                    Told::Epoch(epoch) => self.epoch = epoch,
+                    Told::Event(event) => {
+                        if let Some(seq) = event.seq() {
+                            self.resume = Some(Resume { seq, epoch: self.epoch.clone() });
+                        }
+                        if self.tells(&event) {
+                            self.last = Some(event.clone());
+                            return Ok(Some(event));
+                        }
+                    }
                 }
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -200,6 +238,13 @@ impl Changes {
                 return Ok(None);
             }
         }
+    }
+
+    /// From where to go on when what was told is done with, to be kept for another run. None where sequences are not told,
+    /// and before any was.
+    #[must_use]
+    pub fn resume(&self) -> Option<Resume> {
+        self.resume.clone()
     }
 
     /// The same for async programs, on any runtime.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ledger::Seq;
 use tokio::sync::watch;
 
-use crate::changes::Change;
 use crate::changes::ring::{MOST, Most, Ring};
+use crate::changes::{Change, Epoch};
 
 /// What one answer has at most.
 const BATCH: usize = 1000;
@@ -36,6 +36,8 @@ struct Tip {
     seq: Seq,
     /// Rises when changes were passed over: another file is served.
     run: u64,
+    /// None while the LDB is empty.
+    epoch: Option<Epoch>,
 }
 
 /// What came after a sequence.
@@ -60,25 +62,25 @@ impl Hub {
     }
 
     /// The LDB stands here, and how it came here was not told: whoever follows reloads.
-    pub(crate) fn restart(&self, at: Seq) {
+    pub(crate) fn restart(&self, at: Seq, epoch: Option<Epoch>) {
         let mut held = self.held();
-        let tip = Tip { seq: at, run: held.tip.run + 1 };
+        let tip = Tip { seq: at, run: held.tip.run + 1, epoch };
         *held = Held { floor: at, tip, ..Held::default() };
         self.0.tip.send_replace(tip);
     }
 
     /// What a commit changed; the LDB stands at `through` now.
-    pub(super) fn record(&self, changes: Ring, through: Seq) {
+    pub(super) fn record(&self, changes: Ring, through: Seq, epoch: Epoch) {
         let mut held = self.held();
+        if held.tip.epoch.is_some_and(|own| own.incarnation != epoch.incarnation) {
+            // Sequences of before may mean something else: whoever comes with one reloads.
+            held.tip.run += 1;
+        }
+        held.tip.epoch = Some(epoch);
         held.ring.append(changes, self.0.most);
         held.floor = held.ring.dropped().unwrap_or(held.floor);
         held.tip.seq = through;
         self.0.tip.send_replace(held.tip);
-    }
-
-    /// Up to where everything was told.
-    pub(crate) fn through(&self) -> Seq {
-        self.held().tip.seq
     }
 
     /// What came after this sequence, oldest first; not all at once when it is much.
@@ -89,18 +91,27 @@ impl Hub {
         }
         let changes = held.ring.after(after, BATCH);
         let through = match changes.last() {
-            Some(last) if changes.len() == BATCH => last.seq,
+            Some(last) if changes.len() >= BATCH => last.seq,
             // A follower may know of a commit that is not told yet.
             Some(_) | None => held.tip.seq.max(after),
         };
         Since::Changes { changes, through }
     }
 
-    /// Follows from this sequence on.
-    pub(crate) fn follow(&self, after: Seq) -> Follower {
+    /// Follows from this sequence on; from now on without it.
+    pub(crate) fn follow(&self, after: Option<Seq>) -> Follower {
         let tip = self.0.tip.subscribe();
-        let run = self.held().tip.run;
-        Follower { hub: self.clone(), after, run, tip }
+        let now = self.held().tip;
+        Follower { hub: self.clone(), after: after.unwrap_or(now.seq), run: now.run, tip }
+    }
+
+    /// Follows from a sequence on that is of this epoch. If it is not the one of now, that means reload.
+    pub(crate) fn follow_in(&self, epoch: Epoch, after: Seq) -> Follower {
+        let mut follower = self.follow(Some(after));
+        if self.held().tip.epoch != Some(epoch) {
+            follower.run = follower.run.wrapping_sub(1);
+        }
+        follower
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -118,6 +129,12 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
+    /// From where it follows, and in which epoch, unless it is to reload.
+    pub(crate) fn stands(&self) -> (Seq, Option<Epoch>) {
+        let tip = *self.tip.borrow();
+        (self.after, tip.epoch.filter(|_| tip.run == self.run))
+    }
+
     /// What comes next, waited for. It can be dropped and called again: nothing is lost.
     pub(crate) async fn next(&mut self) -> Since {
         loop {
@@ -147,115 +164,4 @@ impl Follower {
 }
 
 #[cfg(test)]
-mod tests {
-    use ledger::{LeaderTs, Value};
-
-    use super::*;
-    use crate::changes::Op;
-    use crate::changes::change::tests::table;
-
-    fn seq(number: u64) -> Seq {
-        Seq::new(number).unwrap()
-    }
-
-    fn change(number: u64) -> Arc<Change> {
-        let table = table("fam___tbl", &[("n", ledger::ColumnType::Integer)]);
-        let key = vec![Value::Integer(number.try_into().unwrap())];
-        Arc::new(Change { seq: seq(number), at: LeaderTs::UNKNOWN, op: Op::Upsert, table, key })
-    }
-
-    fn ring(changes: impl IntoIterator<Item = u64>, most: Most) -> Ring {
-        let mut ring = Ring::default();
-        changes.into_iter().for_each(|number| ring.push(change(number), most));
-        ring
-    }
-
-    fn told(since: Since) -> (Vec<u64>, u64) {
-        match since {
-            Since::Changes { changes, through } => {
-                (changes.iter().map(|change| change.seq.get()).collect(), through.get())
-            }
-            Since::FellBehind { oldest } => panic!("fell behind, oldest {oldest}"),
-        }
-    }
-
-    fn behind(oldest: u64) -> Since {
-        Since::FellBehind { oldest: seq(oldest) }
-    }
-
-    #[test]
-    fn it_holds_what_fits_and_says_what_it_does_not_hold() {
-        let hub = Hub::with(Most { changes: 3, bytes: 1 << 20 });
-        hub.restart(seq(10));
-        assert_eq!(hub.since(seq(9)), behind(10));
-        assert_eq!(told(hub.since(seq(10))), (vec![], 10));
-        assert_eq!(told(hub.since(seq(12))), (vec![], 12), "told of later than it was committed");
-        // 11 and 15 are the frame of a transaction.
-        hub.record(ring([12, 13, 14], MOST), seq(15));
-        assert_eq!(told(hub.since(seq(10))), (vec![12, 13, 14], 15));
-        assert_eq!(told(hub.since(seq(13))), (vec![14], 15));
-        assert_eq!(told(hub.since(seq(14))), (vec![], 15));
-        hub.record(ring([16], MOST), seq(16));
-        assert_eq!(hub.since(seq(11)), behind(16));
-        assert_eq!(told(hub.since(seq(12))), (vec![13, 14, 16], 16));
-        hub.restart(seq(5));
-        assert_eq!(hub.since(seq(4)), behind(5));
-        assert_eq!(hub.through(), seq(5));
-    }
-
-    #[test]
-    fn its_memory_is_bounded_by_bytes_too() {
-        let one = change(1).bytes();
-        let hub = Hub::with(Most { changes: 100, bytes: 4 * one });
-        hub.restart(Seq::ZERO);
-        hub.record(ring(1..=10, MOST), seq(10));
-        assert_eq!(told(hub.since(seq(6))), (vec![7, 8, 9, 10], 10));
-        assert_eq!(hub.since(seq(5)), behind(10));
-        assert!(hub.held().ring.bytes() <= 4 * one);
-        // A transaction that is larger than all of it.
-        hub.record(ring(11..=20, Most { changes: 2, bytes: 1 << 20 }), seq(20));
-        assert_eq!(told(hub.since(seq(18))), (vec![19, 20], 20));
-        assert_eq!(hub.since(seq(17)), behind(20));
-    }
-
-    #[test]
-    fn much_comes_in_parts() {
-        let hub = Hub::new();
-        hub.restart(Seq::ZERO);
-        hub.record(ring(1..=2500, MOST), seq(2501));
-        let (mut after, mut parts) = (0, Vec::new());
-        while after < 2501 {
-            let (changes, through) = told(hub.since(seq(after)));
-            assert_eq!(changes.first(), (after < 2500).then_some(after + 1).as_ref());
-            parts.push(changes.len());
-            after = through;
-        }
-        assert_eq!(parts, [1000, 1000, 500]);
-    }
-
-    #[tokio::test]
-    async fn a_follower_gets_each_change_once_and_hears_of_a_break() {
-        let hub = Hub::new();
-        hub.restart(seq(3));
-        let mut late = hub.follow(seq(1));
-        assert_eq!(late.next().await, behind(3));
-        let mut follower = hub.follow(seq(3));
-        let next = tokio::spawn(async move {
-            let first = follower.next().await;
-            (first, follower)
-        });
-        tokio::task::yield_now().await;
-        hub.record(ring([4], MOST), seq(4));
-        let (first, mut follower) = next.await.unwrap();
-        assert_eq!(told(first), (vec![4], 4));
-        // A transaction of nothing is news, too: the position.
-        hub.record(Ring::default(), seq(6));
-        assert_eq!(told(follower.next().await), (vec![], 6));
-        // Another file at the same place, by another way.
-        hub.restart(seq(6));
-        assert_eq!(follower.next().await, behind(6));
-        hub.record(ring([7], MOST), seq(7));
-        assert_eq!(told(follower.next().await), (vec![7], 7));
-        assert_eq!(late.next().await, behind(7));
-    }
-}
+mod tests;

@@ -1,8 +1,10 @@
 //! What is told between changes, as JSON: the first line of a file or a stream, the position where no change has its
 //! sequence, and that changes were passed over.
 
-use ledger::{History, Seq};
+use ledger::Seq;
 use serde::Serialize;
+
+use crate::changes::Epoch;
 
 /// The version of the change log's format.
 const FORMAT: u8 = 2;
@@ -17,15 +19,15 @@ pub(crate) struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    history: Option<History>,
+    epoch: Option<Epoch>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }
 
 impl<'a> Line<'a> {
     /// Begins a file or a stream: what follows is all that came after this sequence.
-    pub(crate) fn start(seq: Seq, history: Option<History>, file: Option<u64>) -> Self {
-        Self { format: Some(FORMAT), history, file, ..Self::plain(seq, "start") }
+    pub(crate) fn start(seq: Seq, epoch: Option<Epoch>, file: Option<u64>) -> Self {
+        Self { format: Some(FORMAT), epoch, file, ..Self::plain(seq, "start") }
     }
 
     /// Everything up to this sequence was told.
@@ -39,13 +41,15 @@ impl<'a> Line<'a> {
     }
 
     fn plain(seq: Seq, op: &'static str) -> Self {
-        Self { seq, op, format: None, file: None, history: None, reason: None }
+        Self { seq, op, format: None, file: None, epoch: None, reason: None }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
+
+    use ledger::History;
 
     use super::*;
 
@@ -55,9 +59,10 @@ mod tests {
         let check = |line: Line<'_>, want: Expect| {
             want.assert_eq(&serde_json::to_string(&line).unwrap());
         };
+        let epoch = Epoch { history: History::Legacy, incarnation: 2 };
         check(
-            Line::start(seq, Some(History::Legacy), Some(3)),
-            expect![[r#"{"seq":5,"op":"start","format":2,"file":3,"history":"legacy"}"#]],
+            Line::start(seq, Some(epoch), Some(3)),
+            expect![[r#"{"seq":5,"op":"start","format":2,"file":3,"epoch":"legacy.2"}"#]],
         );
         check(Line::start(seq, None, None), expect![[r#"{"seq":5,"op":"start","format":2}"#]]);
         check(Line::position(seq), expect![[r#"{"seq":5,"op":"position"}"#]]);

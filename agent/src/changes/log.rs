@@ -13,14 +13,14 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use ledger::{History, Mark, Seq, Value};
+use ledger::{Mark, Seq, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::changes::log::files::Files;
 use crate::changes::log::tail::{Tail, seq_of};
 use crate::changes::recorder::Sink;
 use crate::changes::spool::Spool;
-use crate::changes::{Change, Line, Table};
+use crate::changes::{Change, Epoch, Line, Table};
 
 /// Written at once.
 const CHUNK: usize = 64 << 10;
@@ -30,6 +30,8 @@ pub(super) struct Log {
     files: Files,
     size: u64,
     spool: Spool,
+    /// Of the LDB.
+    incarnation: u64,
     open: Option<Open>,
     /// The last change of the transaction that is open.
     added: Option<Seq>,
@@ -44,6 +46,8 @@ struct Open {
     bytes: u64,
     /// Of its last line.
     seq: Seq,
+    /// As its first line says.
+    epoch: Option<Epoch>,
     /// Has it more than its first line?
     used: bool,
     /// Lines that are not in it yet.
@@ -60,44 +64,45 @@ struct Seal {
 impl Log {
     pub(super) fn new(path: &Path, size: u64, files: usize) -> Self {
         let (files, spool) = (Files::new(path, files), Spool::beside(path));
-        Self { files, size, spool, open: None, added: None, prepared: None }
+        Self { files, size, spool, incarnation: 0, open: None, added: None, prepared: None }
     }
 
     /// Begins another file with these lines, the first of which is its start.
-    fn begin(
-        &mut self,
-        seq: Seq,
-        history: Option<History>,
-        reload: Option<&str>,
-    ) -> io::Result<()> {
+    fn begin(&mut self, seq: Seq, epoch: Option<Epoch>, reload: Option<&str>) -> io::Result<()> {
         self.open = None;
         let number = self.files.put_away()?;
-        let mut lines = serde_json::to_vec(&Line::start(seq, history, Some(number)))?;
+        let mut lines = serde_json::to_vec(&Line::start(seq, epoch, Some(number)))?;
         lines.push(b'\n');
         if let Some(reason) = reload {
             serde_json::to_writer(&mut lines, &Line::reload(seq, reason))?;
             lines.push(b'\n');
         }
         let file = self.files.make(&lines)?;
-        self.open = Some(Open::new(file, bytes(&lines), seq, false));
+        self.open = Some(Open::new(file, bytes(&lines), (seq, epoch)));
         Ok(())
     }
 
     /// A line of a transaction that is committed.
-    fn append(&mut self, line: &[u8], history: History) -> io::Result<()> {
+    fn append(&mut self, line: &[u8], epoch: Epoch) -> io::Result<()> {
         let open = self.open.as_mut().ok_or_else(|| io::Error::other("no file is open"))?;
         let more = bytes(&open.chunk) + bytes(line) + 1;
         // One line always fits.
-        if open.bytes + more > self.size && (open.used || !open.chunk.is_empty()) {
+        let full = open.bytes + more > self.size && (open.used || !open.chunk.is_empty());
+        // An LDB that is empty has no epoch yet.
+        if full || open.epoch != Some(epoch) {
             open.flush()?;
             let seq = open.seq;
-            self.begin(seq, Some(history), None)?;
-            return self.append(line, history);
+            self.begin(seq, Some(epoch), None)?;
+            return self.append(line, epoch);
         }
         open.chunk.extend_from_slice(line);
         open.chunk.push(b'\n');
         open.seq = seq_of(line).unwrap_or(open.seq);
         if open.chunk.len() > CHUNK { open.flush() } else { Ok(()) }
+    }
+
+    fn epoch(&self, position: &Mark) -> Epoch {
+        Epoch { history: position.history, incarnation: self.incarnation }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -106,23 +111,26 @@ impl Log {
 
     /// Appends the lines that an earlier process left, as far as they are not there, if they are those with which the LDB
     /// came to this position. Are they?
-    fn recover(&mut self, position: &Mark) -> io::Result<bool> {
+    fn recover(&mut self, position: &Mark, last: &[u8]) -> io::Result<bool> {
         let left = self.spool.left()?;
         let Some((seal, lines)) = sealed(&left) else { return Ok(false) };
         if seal.position != *position {
             return Ok(false);
         }
-        let known = self.open.as_ref().map_or(Seq::ZERO, |open| open.seq);
-        for line in lines.filter(|line| seq_of(line).is_some_and(|seq| seq > known)) {
-            self.append(line, position.history)?;
+        // Several lines may have one sequence: that of the last line there may lack some, and is told again.
+        if !lines.clone().last().is_some_and(|line| line == last) {
+            let (known, epoch) = (seq_of(last).unwrap_or(Seq::ZERO), self.epoch(position));
+            for line in lines.filter(|line| seq_of(line).is_some_and(|seq| seq >= known)) {
+                self.append(line, epoch)?;
+            }
         }
         self.flush().map(|()| true)
     }
 }
 
 impl Open {
-    fn new(file: File, bytes: u64, seq: Seq, used: bool) -> Self {
-        Self { file, bytes, seq, used, chunk: Vec::new() }
+    fn new(file: File, bytes: u64, (seq, epoch): (Seq, Option<Epoch>)) -> Self {
+        Self { file, bytes, seq, epoch, used: false, chunk: Vec::new() }
     }
 
     /// A part of it may be written: then the file is put away, and the next one begins with what it lacks.
@@ -139,7 +147,7 @@ impl Open {
 }
 
 /// The lines before a seal, if they are whole.
-fn sealed(left: &[u8]) -> Option<(Seal, impl Iterator<Item = &[u8]>)> {
+fn sealed(left: &[u8]) -> Option<(Seal, impl Iterator<Item = &[u8]> + Clone)> {
     let before = left.strip_suffix(b"\n")?;
     let last = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let seal: Seal = serde_json::from_slice(&before[last..]).ok()?;
@@ -161,26 +169,36 @@ impl Sink for Log {
         false
     }
 
+    fn runs(&mut self, incarnation: u64) {
+        self.incarnation = incarnation;
+    }
+
     fn open(&mut self, position: Option<Mark>) -> io::Result<()> {
-        let Some(tail) = Tail::of(self.files.path())? else {
+        let there = Tail::of(self.files.path())?;
+        let is_there = there.is_some();
+        // A process that was killed while it began a file left the one before.
+        let Some(tail) = there.map_or_else(|| self.files.newest(), |tail| Ok(Some(tail)))? else {
             return self.restart(position, "the change log begins here");
         };
-        let Tail { seq, history, whole, bytes, sound } = tail;
+        let Tail { seq, epoch, last, whole, bytes, sound } = tail;
         if !sound {
             return self.restart(position, "the change log is damaged");
         }
-        if whole {
-            self.open = Some(Open::new(self.files.append()?, bytes, seq, true));
+        if whole && is_there {
+            let open = Open::new(self.files.append()?, bytes, (seq, epoch));
+            self.open = Some(Open { used: true, ..open });
         } else {
             // Somebody may have read the piece of a line at its end, so nothing may be written behind it.
-            self.begin(seq, history, None)?;
+            self.begin(seq, epoch, None)?;
         }
         let fits = match &position {
             Some(position) => {
-                // An LDB that was empty when the file was begun had no history yet.
-                let same = history.is_none_or(|history| history == position.history);
+                // The file of an LDB that was empty has no epoch. Where the history alone is another, the lines that
+                // were left say whether the LDB followed it.
+                let same = epoch.is_none_or(|epoch| epoch == self.epoch(position));
+                let stepped_back = epoch.is_some_and(|epoch| epoch.incarnation != self.incarnation);
                 // With the lines that were left, or without them.
-                self.recover(position)? || (seq == position.seq && same)
+                !stepped_back && (self.recover(position, &last)? || (seq == position.seq && same))
             }
             None => seq == Seq::ZERO,
         };
@@ -213,7 +231,8 @@ impl Sink for Log {
     fn commit(&mut self) -> io::Result<()> {
         let Some(position) = self.prepared.take() else { return Ok(()) };
         let mut spool = std::mem::replace(&mut self.spool, Spool::beside(self.files.path()));
-        let appended = spool.each(|line| self.append(line, position.history));
+        let epoch = self.epoch(&position);
+        let appended = spool.each(|line| self.append(line, epoch));
         self.spool = spool;
         self.undo();
         appended.and_then(|()| self.flush())
@@ -226,10 +245,11 @@ impl Sink for Log {
 
     fn restart(&mut self, position: Option<Mark>, reason: &str) -> io::Result<()> {
         self.undo();
-        let history = position.map(|position| position.history);
+        let epoch = position.map(|position| self.epoch(&position));
         let seq = position.map_or(Seq::ZERO, |position| position.seq);
-        // An empty LDB was told of whole.
-        self.begin(seq, history, position.map(|_| reason))
+        // Of an empty LDB all is told, to those who have nothing yet.
+        let told = position.is_some() || self.files.is_any()?;
+        self.begin(seq, epoch, told.then_some(reason))
     }
 }
 

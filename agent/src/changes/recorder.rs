@@ -12,7 +12,7 @@ use ledger::{Mark, Seq, Value};
 
 use crate::changes::ring::{MOST, Ring};
 use crate::changes::told::Told;
-use crate::changes::{Change, Hub, Table};
+use crate::changes::{Change, Epoch, Hub, Table};
 
 /// A file that could not be written is tried again after this.
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
@@ -21,6 +21,9 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 pub(crate) trait Sink: std::fmt::Debug + Send {
     /// Does it need to be told of each row that was there or is there now? What changes the whole table says so only then.
     fn wants_rows(&self) -> bool;
+
+    /// From now on sequences are of this incarnation of the LDB.
+    fn runs(&mut self, _incarnation: u64) {}
 
     /// At the first start: goes on from what the file has, if that reaches up to this position and no further. If it does
     /// not, the file says so.
@@ -52,8 +55,12 @@ pub(crate) struct Recorder {
     told: Told,
     /// Of the transaction that is open.
     pending: Ring,
+    /// As the control page has it.
+    incarnation: u64,
     /// Where the LDB will stand if the commit under way succeeds.
     prepared: Option<Mark>,
+    /// Up to here entries are told without detail.
+    passed_over: Seq,
     /// Where the LDB stood when all was told; none before the start.
     stands: Option<Option<Mark>>,
     /// Since when the file lacks something.
@@ -63,7 +70,43 @@ pub(crate) struct Recorder {
 impl Recorder {
     pub(super) fn new(hub: Hub, sink: Option<Box<dyn Sink>>, told: Told) -> Self {
         let pending = Ring::default();
-        Self { hub, sink, told, pending, prepared: None, stands: None, broken: None }
+        let incarnation = 0;
+        Self {
+            hub,
+            sink,
+            told,
+            pending,
+            incarnation,
+            prepared: None,
+            passed_over: Seq::ZERO,
+            stands: None,
+            broken: None,
+        }
+    }
+
+    /// From now on sequences are of this incarnation: where it is another, one of before may mean something else.
+    pub(crate) fn runs(&mut self, incarnation: u64) {
+        if self.incarnation != incarnation {
+            self.incarnation = incarnation;
+            self.sink.iter_mut().for_each(|sink| sink.runs(incarnation));
+        }
+    }
+
+    /// Is what an entry does to be told in detail? Not if followers in memory are the only ones who would hear of it, and
+    /// it would have made room for newer ones when they look.
+    pub(crate) fn wants(&self, seq: Seq) -> bool {
+        self.sink.is_some() || seq > self.passed_over
+    }
+
+    /// The ledger ends here, or later.
+    pub(crate) fn note_head(&mut self, head: Seq) {
+        let held = u64::try_from(MOST.changes).unwrap_or(u64::MAX);
+        self.passed_over = Seq::new(head.get().saturating_sub(held)).unwrap_or_default();
+    }
+
+    /// An entry was applied whose detail nobody wants.
+    pub(crate) fn pass_over(&mut self, seq: Seq) {
+        self.pending.pass_over(seq);
     }
 
     pub(crate) fn wants_rows(&self) -> bool {
@@ -90,7 +133,8 @@ impl Recorder {
     /// It is committed, and readers see it.
     pub(crate) fn committed(&mut self) {
         let Some(position) = self.prepared.take() else { return };
-        self.hub.record(std::mem::take(&mut self.pending), position.seq);
+        let epoch = self.epoch(&position);
+        self.hub.record(std::mem::take(&mut self.pending), position.seq, epoch);
         self.stands = Some(Some(position));
         if self.broken.is_some() {
             self.repair();
@@ -119,7 +163,7 @@ impl Recorder {
             return;
         }
         let seq = position.map_or(Seq::ZERO, |position| position.seq);
-        self.hub.restart(seq);
+        self.hub.restart(seq, position.map(|position| self.epoch(&position)));
         let well = match before {
             None => self.attempt(|sink| sink.open(position)),
             Some(_) => {
@@ -136,6 +180,10 @@ impl Recorder {
         if self.broken.is_some_and(|since| since.elapsed() >= BETWEEN_TRIES) {
             self.repair();
         }
+    }
+
+    fn epoch(&self, position: &Mark) -> Epoch {
+        Epoch { history: position.history, incarnation: self.incarnation }
     }
 
     fn repair(&mut self) {

@@ -35,6 +35,14 @@ impl Ring {
         }
     }
 
+    /// A change that is not kept, and with it those before.
+    pub(super) fn pass_over(&mut self, seq: Seq) {
+        if !self.changes.is_empty() {
+            self.clear();
+        }
+        self.dropped = Some(seq);
+    }
+
     /// Takes in what comes after its own.
     pub(super) fn append(&mut self, later: Ring, most: Most) {
         if later.dropped.is_some() {
@@ -48,10 +56,15 @@ impl Ring {
         self.dropped
     }
 
-    /// The first ones after a sequence.
+    /// The first ones after a sequence, and all of the last one's sequence: an entry may delete several rows.
     pub(super) fn after(&self, seq: Seq, count: usize) -> Vec<Arc<Change>> {
         let first = self.changes.partition_point(|change| change.seq <= seq);
-        self.changes.range(first..).take(count).cloned().collect()
+        let mut found: Vec<_> = self.changes.range(first..).take(count).cloned().collect();
+        if let Some(last) = found.last().map(|last| last.seq) {
+            let rest = self.changes.range(first + found.len()..);
+            found.extend(rest.take_while(|change| change.seq == last).cloned());
+        }
+        found
     }
 
     /// Gives back the memory of a large transaction, too.

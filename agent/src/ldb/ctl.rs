@@ -46,7 +46,7 @@ impl Ctl {
     /// Says what is served, after a start or a switch. A sequence below the one said before means that a crash of the
     /// machine took the end of the LDB away.
     pub(crate) fn restore(&self, generation: u64, seq: Seq, claim: Claim) -> Result<(), Error> {
-        let incarnation = self.read(word::INCARNATION)?;
+        let incarnation = self.incarnation()?;
         let back = seq < self.seq()? || incarnation == 0 || claim == Claim::Instead;
         self.write(word::INCARNATION, &[incarnation + u64::from(back)])?;
         self.tell(seq)?;
@@ -59,6 +59,11 @@ impl Ctl {
     }
 
     /// The generation that was told last.
+    /// How often the sequence may have stepped back.
+    pub(crate) fn incarnation(&self) -> Result<u64, Error> {
+        self.read(word::INCARNATION)
+    }
+
     pub(crate) fn generation(&self) -> Result<u64, Error> {
         self.read(word::GENERATION)
     }

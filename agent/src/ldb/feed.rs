@@ -3,22 +3,30 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ledger::{ColumnName, ColumnType, LdbTable, Literal, Position, Statement, Value};
+use ledger::{ColumnName, ColumnType, LdbTable, Literal, Position, Seq, Statement, Value};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::changes::{Change, Op, Recorder, Table};
 use crate::ldb::bind;
+use crate::ldb::ctl::Ctl;
 use crate::ldb::schema::Columns;
 use crate::replay::Step;
 
 /// Who is told of changes: followers, if the generation is served, or nobody.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Feed(Option<Arc<Mutex<Recorder>>>);
+pub(crate) struct Feed(Option<Told>);
+
+#[derive(Debug, Clone)]
+struct Told {
+    recorder: Arc<Mutex<Recorder>>,
+    /// Says of which incarnation sequences are.
+    ctl: Arc<Ctl>,
+}
 
 impl Feed {
-    pub(crate) fn to(recorder: Arc<Mutex<Recorder>>) -> Self {
-        Self(Some(recorder))
+    pub(crate) fn to(recorder: Arc<Mutex<Recorder>>, ctl: Arc<Ctl>) -> Self {
+        Self(Some(Told { recorder, ctl }))
     }
 
     /// Runs a statement and remembers what it changes until the commit.
@@ -31,13 +39,17 @@ impl Feed {
         let Some(mut recorder) = self.lock() else {
             return bind::run(connection, columns, statement);
         };
+        if !recorder.wants(step.position.seq) {
+            recorder.pass_over(step.position.seq);
+            return bind::run(connection, columns, statement);
+        }
         let rows = recorder.wants_rows();
         Run { connection, columns, recorder: &mut recorder, step, rows }.statement(statement)
     }
 
     /// What was run is about to be committed.
     pub(crate) fn prepare(&self, position: &Position) {
-        if let Some(mut recorder) = self.lock() {
+        if let Some(mut recorder) = self.current() {
             recorder.prepare(position.mark());
         }
     }
@@ -58,7 +70,7 @@ impl Feed {
 
     /// The file stands here, by itself.
     pub(crate) fn stands(&self, position: Option<&Position>) {
-        if let Some(mut recorder) = self.lock() {
+        if let Some(mut recorder) = self.current() {
             recorder.stands(position.map(Position::mark));
         }
     }
@@ -70,8 +82,23 @@ impl Feed {
         }
     }
 
+    /// The ledger ends here, or later.
+    pub(crate) fn note_head(&self, head: Seq) {
+        if let Some(mut recorder) = self.lock() {
+            recorder.note_head(head);
+        }
+    }
+
     fn lock(&self) -> Option<MutexGuard<'_, Recorder>> {
-        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(self.0.as_ref()?.recorder.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The same, in the incarnation of now. Of a page that cannot be read nothing is known, and followers reload.
+    fn current(&self) -> Option<MutexGuard<'_, Recorder>> {
+        let incarnation = self.0.as_ref()?.ctl.incarnation().unwrap_or_default();
+        let mut recorder = self.lock()?;
+        recorder.runs(incarnation);
+        Some(recorder)
     }
 }
 

@@ -95,11 +95,16 @@ impl Writer {
 
     /// From now on, changes of what is served are told.
     pub(crate) fn tell_changes(&mut self, recorder: Arc<Mutex<Recorder>>) {
-        self.feed = Feed::to(recorder);
+        self.feed = Feed::to(recorder, Arc::clone(&self.ctl));
         if self.rebuild.is_none() {
             self.work.feed = self.feed.clone();
             self.feed.stands(self.work.position.as_ref());
         }
+    }
+
+    /// The ledger ends here, or later: far from it, changes are not told one by one.
+    pub(crate) fn feed_ahead(&self, head: Seq) {
+        self.feed.note_head(head);
     }
 
     /// Applies the steps; see [`Generation::apply`]. What was served before and is still open gets them, too.

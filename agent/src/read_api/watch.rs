@@ -3,7 +3,7 @@
 //!
 //! | event | data |
 //! |---|---|
-//! | `seq` | `{"seq":7}`: all up to there was told; the first says from where it goes on |
+//! | `seq` | `{"seq":7,"epoch":…}`: all up to there was told; the first says from where it goes on |
 //! | `change` | with `changes=true`: sequence, operation, family, table, key |
 //! | `fell_behind` | `{"oldest":9,"message":…}`: what came before is not held, reload; it goes on from there |
 //! | `mode` | of a sidecar without its agent's socket: sequences only |
@@ -20,7 +20,7 @@ use ledger::{FamilyName, Seq, TableName};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::changes::{Change, Follower, Since};
+use crate::changes::{Change, Epoch, Follower, Since};
 use crate::read_api::app::App;
 use crate::read_api::error::{Code, Error};
 use crate::read_api::feed::{Feed, relay};
@@ -35,6 +35,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 struct Wish {
     after: Option<Seq>,
+    /// In which `after` means something.
+    epoch: Option<Epoch>,
     changes: bool,
     /// Of these only; of all that are served when empty.
     families: Vec<FamilyName>,
@@ -45,6 +47,8 @@ impl Wish {
     fn take(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Self, Error> {
         let mut params = Params::of(uri)?;
         let after = params.number("after", 0..=Seq::MAX.get())?.and_then(Seq::new);
+        let epoch = params.take("epoch").map(|text| text.parse::<Epoch>()).transpose();
+        let epoch = epoch.map_err(|text| Error::new(Code::QueryInvalid, text).field("epoch"))?;
         let changes = params.word("changes", &[("false", false), ("true", true)])?;
         let name = |field| {
             move |error: ledger::NameError| {
@@ -67,7 +71,7 @@ impl Wish {
         // What a browser sends when it connects again, to the same address as the first time.
         let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
         let last = last.and_then(|id| id.parse().ok()).and_then(Seq::new);
-        Ok(Self { after: last.or(after), changes, families, tables })
+        Ok(Self { after: last.or(after), epoch, changes, families, tables })
     }
 
     fn wants(&self, change: &Change) -> bool {
@@ -82,6 +86,9 @@ impl Wish {
         // Writing to a String cannot fail, and names need no escapes.
         if let Some(after) = self.after {
             let _ = write!(target, "&after={after}");
+        }
+        if let Some(epoch) = self.epoch {
+            let _ = write!(target, "&epoch={epoch}");
         }
         for family in &self.families {
             let _ = write!(target, "&family={family}");
@@ -103,8 +110,11 @@ pub(crate) async fn get(
     let place = Watcher::new(&app)?;
     let (told, source) = match &app.feed {
         Feed::Hub(hub) => {
-            let from = wish.after.unwrap_or_else(|| hub.through());
-            (event("seq", from, &json!({ "seq": from })), Source::Hub(hub.follow(from)))
+            let follower = match (wish.epoch, wish.after) {
+                (Some(epoch), Some(after)) => hub.follow_in(epoch, after),
+                (_, after) => hub.follow(after),
+            };
+            (position(follower.stands()), Source::Hub(follower))
         }
         Feed::Socket(path) => match relay(path, &wish.target()).await {
             Ok(answer) => {
@@ -117,7 +127,7 @@ pub(crate) async fn get(
                     Some(after) => after,
                     None => app.ldb.seq()?,
                 };
-                let mut told = event("seq", from, &json!({ "seq": from }));
+                let mut told = position((from, None));
                 if wish.changes {
                     let text =
                         "the agent's socket does not answer: sequences only, without what changed";
@@ -181,10 +191,10 @@ impl Source {
                     let wanted = changes.iter().filter(|change| wish.changes && wish.wants(change));
                     let mut text: String =
                         wanted.map(|change| event("change", change.seq, &**change)).collect();
-                    text += &event("seq", through, &json!({ "seq": through }));
+                    text += &position((through, follower.stands().1));
                     text
                 }
-                Since::FellBehind { oldest } => fell_behind(oldest),
+                Since::FellBehind { oldest } => fell_behind(oldest, follower.stands().1),
             }),
             Source::Sequences(at) => {
                 let before = *at;
@@ -192,8 +202,8 @@ impl Source {
                     Ok(seq) => {
                         *at = seq;
                         Some(match seq < before {
-                            true => fell_behind(seq),
-                            false => event("seq", seq, &json!({ "seq": seq })),
+                            true => fell_behind(seq, None),
+                            false => position((seq, None)),
                         })
                     }
                     Err(error) => {
@@ -206,9 +216,22 @@ impl Source {
     }
 }
 
-fn fell_behind(oldest: Seq) -> String {
+/// All up to there was told, and in which epoch that is.
+fn position((seq, epoch): (Seq, Option<Epoch>)) -> String {
+    event("seq", seq, &with_epoch(json!({ "seq": seq }), epoch))
+}
+
+fn with_epoch(mut data: serde_json::Value, epoch: Option<Epoch>) -> serde_json::Value {
+    if let Some(epoch) = epoch {
+        data["epoch"] = epoch.to_string().into();
+    }
+    data
+}
+
+fn fell_behind(oldest: Seq, epoch: Option<Epoch>) -> String {
     let text = "what changed before is not held here any more: read again what you keep, then follow from here";
-    event("fell_behind", oldest, &json!({ "oldest": oldest, "message": text }))
+    let data = json!({ "oldest": oldest, "message": text });
+    event("fell_behind", oldest, &with_epoch(data, epoch))
 }
 
 fn event(name: &str, id: Seq, data: &impl serde::Serialize) -> String {

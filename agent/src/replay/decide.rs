@@ -14,19 +14,20 @@ use crate::source::{Fetched, KNOWN_VERSION, Parent};
 
 /// Decides.
 pub(crate) fn decide(standing: Standing, fetched: &Fetched) -> Plan {
-    let stop = |stop| Plan { steps: Vec::new(), then: Then::Stop(stop) };
+    let head = fetched.head;
+    let stop = |stop| Plan { head, steps: Vec::new(), then: Then::Stop(stop) };
     if let Err(why) = belongs(standing, fetched) {
         return stop(why);
     }
     if fetched.ends_at(standing.position) {
-        return Plan { steps: Vec::new(), then: ended(standing.in_frame, fetched.head) };
+        return Plan { head, steps: Vec::new(), then: ended(standing.in_frame, head) };
     }
     match behind_own(standing, fetched) {
         Err(why) => stop(why),
         Ok(rest) => {
             let mut walk = Walk::new(standing, fetched);
             let then = walk.entries(rest).err().map_or_else(|| walk.end(rest), Then::Stop);
-            Plan { steps: walk.steps, then }
+            Plan { head, steps: walk.steps, then }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is decided, as [`decide`](crate::replay::decide) hands it on: steps, and what comes after them.
 
-use ledger::{ColumnName, LeaderTs, Literal, Position, Statement};
+use ledger::{ColumnName, LeaderTs, Literal, Position, Seq, Statement};
 
 use crate::replay::Stop;
 
@@ -80,6 +80,8 @@ pub(crate) enum Action {
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plan {
+    /// Of the ledger: the last sequence given out.
+    pub(crate) head: Seq,
     pub(crate) steps: Vec<Step>,
     pub(crate) then: Then,
 }

@@ -67,6 +67,7 @@ pub(crate) fn turn(writer: &mut Writer, plan: Option<&Plan>) -> Turn {
 
 /// Applies a plan, of which `ahead` says what comes after it.
 pub(crate) fn apply(writer: &mut Writer, plan: &Plan, ahead: Ahead) -> Turn {
+    writer.feed_ahead(plan.head);
     let started = Instant::now();
     let (next, applied) = counted(writer, &plan.steps, |writer| next(writer, plan, ahead));
     let took = started.elapsed();

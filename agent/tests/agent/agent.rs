@@ -120,5 +120,21 @@ pub(crate) async fn request(addr: SocketAddr, method: &str, path: &str, body: &s
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
+    let chunked = head.to_lowercase().contains("\r\ntransfer-encoding: chunked");
+    let body = if chunked { joined(body) } else { body.to_owned() };
+    Answer { status, head: head.to_owned(), body }
+}
+
+/// The chunks of a body as one.
+fn joined(mut chunks: &str) -> String {
+    let mut body = String::new();
+    loop {
+        let (size, rest) = chunks.split_once("\r\n").expect("a chunk has a size");
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            return body;
+        }
+        body += &rest[..size];
+        chunks = rest[size..].strip_prefix("\r\n").expect("a chunk has an end");
+    }
 }

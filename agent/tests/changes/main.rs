@@ -5,6 +5,7 @@
 #[path = "../agent/agent.rs"]
 #[allow(dead_code, reason = "shared with the tests of the agent")]
 mod agent;
+mod epoch;
 mod follower;
 mod full;
 mod kill;

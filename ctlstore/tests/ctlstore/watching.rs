@@ -46,3 +46,22 @@ async fn nonsense_and_nobody_there_are_told() {
         Program::run(&["watch", "billing", "--url", "http://x", "--log", "y"]).await.unwrap();
     assert_eq!(both.code(), Some(2), "{both:?}");
 }
+
+#[tokio::test]
+async fn who_has_seen_enough_may_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("change.log");
+    let line =
+        |seq| format!("{{\"seq\":{seq},\"op\":\"clear\",\"family\":\"fam\",\"table\":\"tbl\"}}\n");
+    let start = "{\"seq\":0,\"op\":\"start\",\"format\":2,\"file\":1}\n".to_owned();
+    let text: String = std::iter::once(start).chain((1..5000).map(line)).collect();
+    std::fs::write(&log, text).unwrap();
+    let shell = r#"set -o pipefail; "$0" watch fam --after 0 --log "$1" | head -n 1"#;
+    let mut command = tokio::process::Command::new("bash");
+    let program = testkit::program::ctlstore().unwrap();
+    let command = command.args(["-c", shell]).arg(program).arg(&log).kill_on_drop(true);
+    let ended = tokio::time::timeout(Duration::from_secs(30), command.output()).await;
+    let ended = ended.expect("it goes on for nobody").unwrap();
+    assert_eq!(String::from_utf8_lossy(&ended.stdout), "1  clear  fam  tbl\n");
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
+}

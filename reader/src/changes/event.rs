@@ -19,10 +19,13 @@ pub enum Event {
 }
 
 impl Event {
-    /// From where to follow ([`Follow::after`](crate::changes::Follow::after)) when this event was the last one.
+    /// From where to follow ([`Follow::after`](crate::changes::Follow::after)) when this event was the last one: all up to
+    /// there was told. [`Changes::resume`](crate::changes::Changes::resume) knows more.
     #[must_use]
     pub fn seq(&self) -> Option<Seq> {
         match self {
+            // An entry may delete several rows: the others may be still to come.
+            Event::Change(Change { op: Op::Delete, seq, .. }) => seq.map(Seq::before),
             Event::Change(change) => change.seq,
             Event::Position(seq) => Some(*seq),
             Event::Reload { from } => *from,

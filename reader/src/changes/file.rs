@@ -11,7 +11,7 @@ use ledger::Seq;
 use crate::changes::line::Line;
 use crate::changes::log::{self, Format, Open};
 use crate::changes::wait::Wait;
-use crate::changes::{ChangesError, Event};
+use crate::changes::{ChangesError, Event, Resume, Told};
 
 /// Read at once.
 const CHUNK: usize = 64 << 10;
@@ -19,7 +19,7 @@ const CHUNK: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct FileSource {
     path: PathBuf,
-    after: Option<Seq>,
+    after: Option<Resume>,
     wait: Option<Wait>,
     open: Option<Open>,
     /// The beginning of a line whose end is not written yet.
@@ -28,7 +28,7 @@ pub(crate) struct FileSource {
 }
 
 impl FileSource {
-    pub(crate) fn new(path: &Path, after: Option<Seq>) -> Self {
+    pub(crate) fn new(path: &Path, after: Option<Resume>) -> Self {
         let path = path.to_owned();
         Self { path, after, wait: None, open: None, rest: Vec::new(), began: false }
     }
@@ -36,14 +36,14 @@ impl FileSource {
     /// What is there, waited for at most so long. May bring nothing.
     pub(crate) fn poll(
         &mut self,
-        out: &mut VecDeque<Event>,
+        out: &mut VecDeque<Told>,
         time: Duration,
     ) -> Result<(), ChangesError> {
         let path = self.path.clone();
         self.look(out, time).map_err(|source| ChangesError::File { path, source })
     }
 
-    fn look(&mut self, out: &mut VecDeque<Event>, time: Duration) -> io::Result<()> {
+    fn look(&mut self, out: &mut VecDeque<Told>, time: Duration) -> io::Result<()> {
         // Before the look: what comes after it wakes.
         let wait = self.wait.take().unwrap_or_else(|| Wait::on(log::folder(&self.path)));
         let news = if self.began { self.follow(out)? } else { self.begin(out)? };
@@ -56,21 +56,22 @@ impl FileSource {
     }
 
     /// Finds where to begin. False while there is no file.
-    fn begin(&mut self, out: &mut VecDeque<Event>) -> io::Result<bool> {
+    fn begin(&mut self, out: &mut VecDeque<Told>) -> io::Result<bool> {
         let Some(current) = log::current(&self.path)? else { return Ok(false) };
-        match (current.format, self.after) {
+        match (current.format, &self.after) {
             (Format::V2 { .. }, Some(after)) => match log::holding(&self.path, after)? {
-                Some(open) => self.open = Some(open),
+                Some(open) => self.go_on(open, out),
                 None => self.reload(out)?,
             },
             (Format::Original { .. }, Some(_)) => self.reload(out)?,
             (_, None) => {
                 let mut current = current;
                 current.seek_end()?;
-                if let Format::V2 { seq, .. } = current.format {
-                    out.push_back(Event::Position(seq));
+                let format = current.format;
+                self.go_on(current, out);
+                if let Format::V2 { seq, .. } = format {
+                    out.push_back(Event::Position(seq).into());
                 }
-                self.open = Some(current);
             }
         }
         self.began = true;
@@ -78,7 +79,7 @@ impl FileSource {
     }
 
     /// Reads on. False when there was nothing.
-    fn follow(&mut self, out: &mut VecDeque<Event>) -> io::Result<bool> {
+    fn follow(&mut self, out: &mut VecDeque<Told>) -> io::Result<bool> {
         let Some(open) = &self.open else {
             self.reload(out)?;
             return Ok(self.open.is_some());
@@ -99,7 +100,7 @@ impl FileSource {
                 match next.format {
                     Format::Original { .. } => {
                         next.format = Format::Original { count };
-                        self.go_on(next);
+                        self.go_on(next, out);
                     }
                     Format::V2 { .. } => self.reload(out)?,
                 }
@@ -108,13 +109,16 @@ impl FileSource {
         }
     }
 
-    fn next_of_v2(&mut self, number: u64, seq: Seq, out: &mut VecDeque<Event>) -> io::Result<bool> {
+    fn next_of_v2(&mut self, number: u64, seq: Seq, out: &mut VecDeque<Told>) -> io::Result<bool> {
         if let Some(next) = log::numbered(&self.path, number + 1)? {
             if matches!(next.format, Format::V2 { seq: from, .. } if from > seq) {
                 // Its next line says so as well, if the agent knows.
-                out.push_back(Event::Reload { from: start_of(&next) });
+                let from = start_of(&next);
+                self.go_on(next, out);
+                out.push_back(Event::Reload { from }.into());
+            } else {
+                self.go_on(next, out);
             }
-            self.go_on(next);
             return Ok(true);
         }
         // The next one is not made yet, unless there are later ones.
@@ -128,24 +132,26 @@ impl FileSource {
         }
     }
 
-    fn go_on(&mut self, next: Open) {
+    fn go_on(&mut self, next: Open, out: &mut VecDeque<Told>) {
         self.rest.clear();
+        out.push_back(Told::Epoch(next.epoch.clone()));
         self.open = Some(next);
     }
 
     /// Goes on from the end of what there is.
-    fn reload(&mut self, out: &mut VecDeque<Event>) -> io::Result<()> {
+    fn reload(&mut self, out: &mut VecDeque<Told>) -> io::Result<()> {
         self.rest.clear();
         self.open = None;
         if let Some(mut current) = log::current(&self.path)? {
             current.seek_end()?;
-            out.push_back(Event::Reload { from: start_of(&current) });
-            self.open = Some(current);
+            let from = start_of(&current);
+            self.go_on(current, out);
+            out.push_back(Event::Reload { from }.into());
         }
         Ok(())
     }
 
-    fn read(&mut self, out: &mut VecDeque<Event>) -> io::Result<bool> {
+    fn read(&mut self, out: &mut VecDeque<Told>) -> io::Result<bool> {
         let Some(open) = &mut self.open else { return Ok(false) };
         let mut chunk = vec![0; CHUNK];
         let length = open.file.read(&mut chunk)?;
@@ -163,33 +169,33 @@ impl FileSource {
 }
 
 /// What a line tells.
-fn take(format: &mut Format, line: Option<Line>, out: &mut VecDeque<Event>) {
+fn take(format: &mut Format, line: Option<Line>, out: &mut VecDeque<Told>) {
     match (format, line) {
         (Format::V2 { .. }, Some(Line::Start { .. })) => {}
         (Format::V2 { seq, .. }, Some(Line::Change(change))) => {
             *seq = change.seq.unwrap_or(*seq);
-            out.push_back(Event::Change(change));
+            out.push_back(Event::Change(change).into());
         }
         (Format::V2 { seq, .. }, Some(Line::Position(at))) => {
             *seq = at;
-            out.push_back(Event::Position(at));
+            out.push_back(Event::Position(at).into());
         }
         (Format::V2 { seq, .. }, Some(Line::Reload(at))) => {
             *seq = at;
-            out.push_back(Event::Reload { from: Some(at) });
+            out.push_back(Event::Reload { from: Some(at) }.into());
         }
         (Format::Original { count }, Some(Line::Original { count: now, change })) => {
             if count.is_some_and(|count| now != count + 1) {
-                out.push_back(Event::Reload { from: None });
+                out.push_back(Event::Reload { from: None }.into());
             }
             *count = Some(now);
-            out.push_back(Event::Change(change));
+            out.push_back(Event::Change(change).into());
         }
         // Damaged, of another format, or of a later version: what it would have told is not known.
-        (Format::V2 { seq, .. }, _) => out.push_back(Event::Reload { from: Some(*seq) }),
+        (Format::V2 { seq, .. }, _) => out.push_back(Event::Reload { from: Some(*seq) }.into()),
         (Format::Original { count }, _) => {
             *count = None;
-            out.push_back(Event::Reload { from: None });
+            out.push_back(Event::Reload { from: None }.into());
         }
     }
 }

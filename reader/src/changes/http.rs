@@ -2,10 +2,8 @@
 //! library, for applications pay for what this crate links. When the connection ends it comes again and goes on.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,105 +11,18 @@ use ledger::Seq;
 use serde::Deserialize;
 
 use crate::changes::line::Line;
+use crate::changes::place::{Connection, PATIENCE, Place};
 use crate::changes::sse::{Body, Events, Sent};
-use crate::changes::{ChangesError, Event, Filter};
+use crate::changes::{ChangesError, Event, Filter, Resume, Told};
 
-/// To get an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// The agent says every 10 s that it is there.
 const SILENCE: Duration = Duration::from_secs(35);
 /// Between two attempts, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// Of an event.
+const LARGEST: usize = 16 << 20;
 /// Of the head of an answer, and of what a refusal says.
 const LONGEST: usize = 64 << 10;
-
-/// Where an agent listens.
-#[derive(Debug, Clone)]
-pub(crate) enum Place {
-    Socket(PathBuf),
-    /// `HOST:PORT`
-    Tcp(String),
-}
-
-impl Place {
-    /// Of `http://HOST:PORT`, with nothing behind it.
-    pub(crate) fn parse(url: &str) -> Option<Self> {
-        let place = url.strip_prefix("http://")?;
-        let place = place.strip_suffix('/').unwrap_or(place);
-        let clean = place.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte));
-        let (host, port) = place.rsplit_once(':').unwrap_or((place, "80"));
-        let good = clean && !host.is_empty() && port.parse::<u16>().is_ok();
-        good.then(|| Place::Tcp(format!("{host}:{port}")))
-    }
-
-    fn connect(&self) -> io::Result<Connection> {
-        match self {
-            Place::Socket(path) => UnixStream::connect(path).map(Connection::Unix),
-            Place::Tcp(place) => {
-                let mut refused = io::Error::from(ErrorKind::NotFound);
-                for addr in place.to_socket_addrs()? {
-                    match TcpStream::connect_timeout(&addr, PATIENCE) {
-                        Ok(stream) => return Ok(Connection::Tcp(stream)),
-                        Err(error) => refused = error,
-                    }
-                }
-                Err(refused)
-            }
-        }
-    }
-
-    fn host(&self) -> &str {
-        match self {
-            Place::Socket(_) => "agent",
-            Place::Tcp(place) => place,
-        }
-    }
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Place::Socket(path) => write!(out, "{}", path.display()),
-            Place::Tcp(place) => write!(out, "http://{place}"),
-        }
-    }
-}
-
-#[derive(Debug)]
-enum Connection {
-    Unix(UnixStream),
-    Tcp(TcpStream),
-}
-
-impl Connection {
-    fn read(&mut self, into: &mut [u8], time: Duration) -> io::Result<usize> {
-        // Zero would mean for ever.
-        let time = Some(time.max(Duration::from_millis(1)));
-        match self {
-            Connection::Unix(stream) => {
-                stream.set_read_timeout(time)?;
-                stream.read(into)
-            }
-            Connection::Tcp(stream) => {
-                stream.set_read_timeout(time)?;
-                stream.read(into)
-            }
-        }
-    }
-
-    fn write(&mut self, text: &[u8]) -> io::Result<()> {
-        match self {
-            Connection::Unix(stream) => {
-                stream.set_write_timeout(Some(PATIENCE))?;
-                stream.write_all(text)
-            }
-            Connection::Tcp(stream) => {
-                stream.set_write_timeout(Some(PATIENCE))?;
-                stream.write_all(text)
-            }
-        }
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct WatchSource {
@@ -119,9 +30,11 @@ pub(crate) struct WatchSource {
     query: String,
     token: Option<String>,
     /// Up to here everything was told.
-    after: Option<Seq>,
+    after: Option<Resume>,
     watch: Option<Watch>,
     pause: Duration,
+    /// The next attempt is not made before this.
+    next_try: Instant,
 }
 
 /// A stream that is open.
@@ -135,16 +48,17 @@ struct Watch {
     early: Vec<u8>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Told {
+#[derive(Debug, Default, Deserialize)]
+struct Stand {
     seq: Option<Seq>,
     oldest: Option<Seq>,
+    epoch: Option<Arc<str>>,
 }
 
 impl WatchSource {
     pub(crate) fn open(
         place: Place,
-        after: Option<Seq>,
+        after: Option<Resume>,
         filter: &Filter,
         token: Option<String>,
     ) -> Result<Self, ChangesError> {
@@ -156,7 +70,8 @@ impl WatchSource {
             query += &format!("&table={table}");
         }
         let (watch, pause) = (None, PAUSES.0);
-        let mut source = Self { place, query, token, after, watch, pause };
+        let next_try = Instant::now();
+        let mut source = Self { place, query, token, after, watch, pause, next_try };
         source.watch = Some(source.connect()?);
         Ok(source)
     }
@@ -164,7 +79,7 @@ impl WatchSource {
     /// What is there, waited for at most so long. May bring nothing.
     pub(crate) fn poll(
         &mut self,
-        out: &mut VecDeque<Event>,
+        out: &mut VecDeque<Told>,
         time: Duration,
     ) -> Result<(), ChangesError> {
         let Some(watch) = &mut self.watch else { return self.again(time) };
@@ -193,32 +108,33 @@ impl WatchSource {
         let mut body = Vec::new();
         let goes_on = watch.body.feed(&bytes, &mut body);
         let sent = watch.events.feed(&body);
-        if !goes_on {
+        // No agent sends an event that long.
+        if !goes_on || watch.events.waiting() > LARGEST {
             self.watch = None;
         }
         sent.into_iter().try_for_each(|sent| self.take(&sent, out))
     }
 
-    fn take(&mut self, sent: &Sent, out: &mut VecDeque<Event>) -> Result<(), ChangesError> {
-        let told = |sent: &Sent| serde_json::from_slice::<Told>(&sent.data).ok();
+    fn take(&mut self, sent: &Sent, out: &mut VecDeque<Told>) -> Result<(), ChangesError> {
+        let stand = || serde_json::from_slice::<Stand>(&sent.data).unwrap_or_default();
         match sent.name.as_str() {
             "seq" => {
-                let Some(seq) = told(sent).and_then(|told| told.seq) else { return Ok(()) };
-                self.after = Some(seq);
-                out.push_back(Event::Position(seq));
+                let Stand { seq: Some(seq), epoch, .. } = stand() else { return Ok(()) };
+                self.moved(Event::Position(seq), epoch.or_else(|| self.epoch()), out);
             }
             "change" => match Line::parse(&sent.data) {
                 Some(Line::Change(change)) => {
-                    self.after = change.seq.or(self.after);
-                    out.push_back(Event::Change(change));
+                    self.moved(Event::Change(change), self.epoch(), out);
                 }
                 // Of a later version: what it would have told is not known.
-                _ => out.push_back(Event::Reload { from: self.after }),
+                _ => {
+                    let from = self.after.as_ref().map(Resume::seq);
+                    out.push_back(Event::Reload { from }.into());
+                }
             },
             "fell_behind" => {
-                let from = told(sent).and_then(|told| told.oldest);
-                self.after = from.or(self.after);
-                out.push_back(Event::Reload { from });
+                let Stand { oldest, epoch, .. } = stand();
+                self.moved(Event::Reload { from: oldest }, epoch, out);
             }
             "mode" => {
                 self.watch = None;
@@ -229,10 +145,32 @@ impl WatchSource {
         Ok(())
     }
 
-    /// Connects again, after a pause that grows.
+    fn epoch(&self) -> Option<Arc<str>> {
+        self.after.as_ref()?.epoch.clone()
+    }
+
+    /// Tells an event, and remembers from where to go on after it.
+    fn moved(&mut self, event: Event, epoch: Option<Arc<str>>, out: &mut VecDeque<Told>) {
+        if self.epoch() != epoch {
+            out.push_back(Told::Epoch(epoch.clone()));
+        }
+        if let Some(seq) = event.seq() {
+            self.after = Some(Resume { seq, epoch });
+        }
+        out.push_back(event.into());
+    }
+
+    /// Connects again, after a pause that grows: not sooner when it is asked more often.
     fn again(&mut self, time: Duration) -> Result<(), ChangesError> {
-        thread::sleep(self.pause.min(time));
-        match self.connect() {
+        let wait = self.next_try.saturating_duration_since(Instant::now());
+        thread::sleep(wait.min(time));
+        if wait > time {
+            return Ok(());
+        }
+        let connected = self.connect();
+        self.next_try = Instant::now() + self.pause;
+        self.pause = (self.pause * 2).min(PAUSES.1);
+        match connected {
             Ok(watch) => {
                 (self.watch, self.pause) = (Some(watch), PAUSES.0);
                 Ok(())
@@ -240,10 +178,7 @@ impl WatchSource {
             Err(ChangesError::Refused { status, message }) if status < 500 && status != 429 => {
                 Err(ChangesError::Refused { status, message })
             }
-            Err(_) => {
-                self.pause = (self.pause * 2).min(PAUSES.1);
-                Ok(())
-            }
+            Err(_) => Ok(()),
         }
     }
 
@@ -251,8 +186,12 @@ impl WatchSource {
         let failed = |source| ChangesError::Connect { place: self.place.to_string(), source };
         let mut connection = self.place.connect().map_err(failed)?;
         let mut request = format!("GET {}", self.query);
-        if let Some(after) = self.after {
-            request += &format!("&after={after}");
+        if let Some(Resume { seq, epoch }) = &self.after {
+            request += &format!("&after={seq}");
+            // With a sequence alone the agent takes the caller's word.
+            if let Some(epoch) = epoch {
+                request += &format!("&epoch={epoch}");
+            }
         }
         request +=
             &format!(" HTTP/1.1\r\nhost: {}\r\naccept: text/event-stream\r\n", self.place.host());
@@ -322,3 +261,6 @@ fn refusal(mut connection: Connection, mut body: Body, early: &[u8]) -> String {
     let text = String::from_utf8_lossy(&text);
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ pub(crate) enum Line {
     Start {
         seq: Seq,
         file: u64,
+        /// In which sequences mean something.
+        epoch: Option<String>,
     },
     Change(Change),
     Position(Seq),
@@ -32,6 +34,7 @@ struct Raw {
     seq: u64,
     op: Option<String>,
     file: Option<u64>,
+    epoch: Option<String>,
     family: Option<FamilyName>,
     table: Option<TableName>,
     key: Option<Vec<RawKey>>,
@@ -56,7 +59,7 @@ impl Line {
                 let count = raw.seq;
                 Some(Line::Original { count, change: raw.change(None, Op::Touch)? })
             }
-            Some("start") => Some(Line::Start { seq: seq?, file: raw.file? }),
+            Some("start") => Some(Line::Start { seq: seq?, file: raw.file?, epoch: raw.epoch }),
             Some("position") => Some(Line::Position(seq?)),
             Some("reload") => Some(Line::Reload(seq?)),
             Some(op) => {
@@ -137,7 +140,7 @@ mod tests {
         let check = |text: &str, good: bool| {
             assert_eq!(Line::parse(text.as_bytes()).is_some(), good, "{text}");
         };
-        check(r#"{"seq":5,"op":"start","format":2,"file":3,"history":"legacy"}"#, true);
+        check(r#"{"seq":5,"op":"start","format":2,"file":3,"epoch":"legacy.1"}"#, true);
         check(r#"{"seq":5,"op":"position"}"#, true);
         check(r#"{"seq":5,"op":"reload","reason":"x"}"#, true);
         check(r#"{"seq":5,"op":"drop","family":"fam","table":"tbl"}"#, true);

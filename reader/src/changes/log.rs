@@ -4,9 +4,11 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ledger::Seq;
 
+use crate::changes::Resume;
 use crate::changes::line::Line;
 
 /// An open file of the log, read up to `offset`.
@@ -15,6 +17,8 @@ pub(crate) struct Open {
     pub(crate) file: File,
     pub(crate) offset: u64,
     pub(crate) format: Format,
+    /// In which its sequences mean something, if it says so.
+    pub(crate) epoch: Option<Arc<str>>,
 }
 
 /// What the lines are like.
@@ -35,11 +39,11 @@ pub(crate) fn current(path: &Path) -> io::Result<Option<Open>> {
     let mut first = Vec::new();
     BufReader::new((&file).take(1 << 10)).read_until(b'\n', &mut first)?;
     file.seek(SeekFrom::Start(0))?;
-    let format = match Line::parse(&first) {
-        Some(Line::Start { seq, file: number }) => Format::V2 { number, seq },
-        _ => Format::Original { count: None },
+    let (format, epoch) = match Line::parse(&first) {
+        Some(Line::Start { seq, file: number, epoch }) => (Format::V2 { number, seq }, epoch),
+        _ => (Format::Original { count: None }, None),
     };
-    Ok(Some(Open { file, offset: 0, format }))
+    Ok(Some(Open { file, offset: 0, format, epoch: epoch.map(Arc::from) }))
 }
 
 /// Opens the file of format v2 with this number. None when there is none, or none yet.
@@ -56,17 +60,22 @@ pub(crate) fn numbered(path: &Path, wanted: u64) -> io::Result<Option<Open>> {
     Ok(None)
 }
 
-/// The newest file that holds all that came after this sequence, read up to there. None when there is none.
-pub(crate) fn holding(path: &Path, after: Seq) -> io::Result<Option<Open>> {
-    let holds = |open: &Open| matches!(open.format, Format::V2 { seq, .. } if seq <= after);
+/// The newest file that holds all that came after this sequence, read up to there. None when there is none, or it is of
+/// another epoch.
+pub(crate) fn holding(
+    path: &Path,
+    Resume { seq: after, epoch }: &Resume,
+) -> io::Result<Option<Open>> {
+    let holds = |open: &Open| matches!(open.format, Format::V2 { seq, .. } if seq <= *after);
     let mut places = vec![path.to_owned()];
     let mut numbers = numbers(path)?;
     numbers.sort_unstable();
     places.extend(numbers.into_iter().rev().map(|number| with_number(path, number)));
     for place in places {
         if let Some(mut open) = current(&place)?.filter(holds) {
-            open.seek_after(after)?;
-            return Ok(Some(open));
+            open.seek_after(*after)?;
+            let same = epoch.is_none() || *epoch == open.epoch;
+            return Ok(Some(open).filter(|_| same));
         }
     }
     Ok(None)

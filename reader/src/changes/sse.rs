@@ -97,6 +97,11 @@ impl Events {
         sent
     }
 
+    /// Bytes of an event that is not whole yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.rest.len() + self.event.data.len()
+    }
+
     fn line(&mut self, line: &[u8]) {
         let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
         let (field, value) = (&line[..colon], line.get(colon + 1..).unwrap_or_default());

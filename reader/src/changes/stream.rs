@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::changes::{Changes, ChangesError, Event};
+use crate::changes::{Changes, ChangesError, Event, Resume};
 
 /// What waits for a slow reader; then the thread waits.
 const MOST: usize = 1024;
@@ -16,7 +16,13 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// What changes, one event after the other. It never ends by itself; when it is dropped, its thread ends within a moment.
 #[derive(Debug)]
-pub struct ChangeStream(Arc<Shared>);
+pub struct ChangeStream {
+    shared: Arc<Shared>,
+    resume: Option<Resume>,
+}
+
+/// What comes next, and from where to go on after it.
+type Ready = (Result<Event, ChangesError>, Option<Resume>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -26,18 +32,18 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Queue {
-    events: VecDeque<Result<Event, ChangesError>>,
+    events: VecDeque<Ready>,
     waker: Option<Waker>,
     over: bool,
 }
 
 impl ChangeStream {
     pub(super) fn of(changes: Changes) -> Result<Self, ChangesError> {
-        let shared = Arc::new(Shared::default());
+        let (shared, resume) = (Arc::new(Shared::default()), changes.resume());
         let fed = Arc::clone(&shared);
         let named = thread::Builder::new().name("ctlstore-changes".to_owned());
         named.spawn(move || feed(changes, &fed)).map_err(ChangesError::Thread)?;
-        Ok(Self(shared))
+        Ok(Self { shared, resume })
     }
 
     /// The next event, waited for. May be dropped and called again.
@@ -48,16 +54,23 @@ impl ChangeStream {
         poll_fn(|context| self.poll_next(context)).await
     }
 
+    /// As [`Changes::resume`], after the last event that was taken.
+    #[must_use]
+    pub fn resume(&self) -> Option<Resume> {
+        self.resume.clone()
+    }
+
     /// The same for those who poll.
     ///
     /// # Errors
     /// As [`ChangeStream::next`].
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Event, ChangesError>> {
-        let mut queue = self.0.queue();
+        let mut queue = self.shared.queue();
         match queue.events.pop_front() {
-            Some(event) => {
+            Some((event, resume)) => {
                 drop(queue);
-                self.0.room.notify_one();
+                self.resume = resume;
+                self.shared.room.notify_one();
                 Poll::Ready(event)
             }
             None => {
@@ -70,8 +83,8 @@ impl ChangeStream {
 
 impl Drop for ChangeStream {
     fn drop(&mut self) {
-        self.0.queue().over = true;
-        self.0.room.notify_one();
+        self.shared.queue().over = true;
+        self.shared.room.notify_one();
     }
 }
 
@@ -86,7 +99,7 @@ fn feed(mut changes: Changes, shared: &Shared) {
         let event = changes.next_within(LOOK).transpose();
         let mut queue = shared.queue();
         if let Some(event) = event {
-            queue.events.push_back(event);
+            queue.events.push_back((event, changes.resume()));
             if let Some(waker) = queue.waker.take() {
                 waker.wake();
             }

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::changes::log::tail;
+use crate::changes::log::tail::{self, Tail};
 
 #[derive(Debug)]
 pub(super) struct Files {
@@ -28,6 +28,17 @@ impl Files {
         let file = File::options().append(true).open(&self.path)?;
         file.set_permissions(Permissions::from_mode(0o644))?;
         Ok(file)
+    }
+
+    /// Is there a file that somebody may have followed?
+    pub(super) fn is_any(&self) -> io::Result<bool> {
+        Ok(self.path.try_exists()? || !self.numbers()?.is_empty())
+    }
+
+    /// The end of the newest of the files before.
+    pub(super) fn newest(&self) -> io::Result<Option<Tail>> {
+        let newest = self.numbers()?.pop();
+        newest.map_or(Ok(None), |number| Tail::of(&self.numbered(number)))
     }
 
     /// Gives the file its number, if there is one, and removes the oldest. The number of the next.

@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use ledger::{History, Seq};
+use ledger::Seq;
 use serde::Deserialize;
+
+use crate::changes::Epoch;
 
 /// Looked at from the end; a line is shorter.
 const WINDOW: u64 = 1 << 20;
@@ -17,7 +19,9 @@ pub(super) struct Tail {
     /// Of the last whole line.
     pub(super) seq: Seq,
     /// As the first line has it.
-    pub(super) history: Option<History>,
+    pub(super) epoch: Option<Epoch>,
+    /// The last whole line.
+    pub(super) last: Vec<u8>,
     /// Does it end with the end of a line?
     pub(super) whole: bool,
     /// Is every line what it should be?
@@ -30,7 +34,7 @@ struct Start {
     seq: Seq,
     op: String,
     file: u64,
-    history: Option<History>,
+    epoch: Option<Epoch>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,8 +51,8 @@ impl Tail {
         };
         let bytes = file.metadata()?.len();
         let Some(start) = start(&file)? else {
-            let (seq, history) = (Seq::ZERO, None);
-            return Ok(Some(Self { seq, history, whole: false, sound: false, bytes }));
+            let (seq, epoch, last) = (Seq::ZERO, None, Vec::new());
+            return Ok(Some(Self { seq, epoch, last, whole: false, sound: false, bytes }));
         };
         let from = bytes.saturating_sub(WINDOW);
         let mut text = Vec::new();
@@ -64,7 +68,8 @@ impl Tail {
                 Err(_) => sound = false,
             }
         }
-        Ok(Some(Self { seq, history: start.history, whole, sound, bytes }))
+        let last = lines.last().map(|line| line.to_vec()).unwrap_or_default();
+        Ok(Some(Self { seq, epoch: start.epoch, last, whole, sound, bytes }))
     }
 }
 

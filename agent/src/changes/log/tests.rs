@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ledger::{Chain, Digest, LeaderTs};
+use ledger::{Chain, Digest, History, LeaderTs};
 
 use super::*;
 use crate::changes::Op;
@@ -82,15 +82,15 @@ fn what_was_committed_and_not_told_is_told_by_the_next_process() {
     apply(&mut log, &[1], 1);
     prepare(&mut log, &[3, 4], 5);
     drop(log);
-    assert_eq!(place.told(), ["S0", "1"]);
+    assert_eq!(place.told(), ["S0", "S0", "1"]);
     let mut log = place.open(5);
-    assert_eq!(place.told(), ["S0", "1", "3", "4", "P5"]);
+    assert_eq!(place.told(), ["S0", "S0", "1", "3", "4", "P5"]);
     apply(&mut log, &[6], 6);
     drop(log);
     // Told whole: nothing is repeated.
     drop(place.open(6));
     drop(place.open(6));
-    assert_eq!(place.told(), ["S0", "1", "3", "4", "P5", "6"]);
+    assert_eq!(place.told(), ["S0", "S0", "1", "3", "4", "P5", "6"]);
 }
 
 #[test]
@@ -101,12 +101,12 @@ fn what_was_not_committed_is_not_told() {
     prepare(&mut log, &[2], 2);
     drop(log);
     let mut log = place.open(1);
-    assert_eq!(place.told(), ["S0", "1"]);
+    assert_eq!(place.told(), ["S0", "S0", "1"]);
     apply(&mut log, &[2], 2);
     log.add(&change(3)).unwrap();
     log.undo();
     apply(&mut log, &[4], 4);
-    assert_eq!(place.told(), ["S0", "1", "2", "4"]);
+    assert_eq!(place.told(), ["S0", "S0", "1", "2", "4"]);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn half_a_line_ends_its_file_and_is_told_whole_in_the_next() {
     let line = serde_json::to_vec(&change(2)).unwrap();
     std::fs::write(place.path(), [whole, line[..20].to_vec()].concat()).unwrap();
     drop(place.open(3));
-    assert_eq!(place.told(), ["S0", "1", "cut", "S1", "2", "3"]);
+    assert_eq!(place.told(), ["S0", "S0", "1", "cut", "S1", "2", "3"]);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn an_ldb_and_a_log_that_do_not_fit_together_mean_reload() {
         drop(log);
         drop(place.open(at));
         let (start, reload) = (format!("S{at}"), format!("R{at}"));
-        let want = ["S0", "1", "2", &start, &reload];
+        let want = ["S0", "S0", "1", "2", &start, &reload];
         assert_eq!(place.told(), want);
     }
     let place = Place::new();
@@ -155,4 +155,65 @@ fn a_transaction_larger_than_memory_and_files_is_told_whole() {
     log.commit().unwrap();
     let numbers = place.told().into_iter().filter(|told| !told.starts_with(['S', 'P']));
     assert_eq!(numbers.collect::<Vec<_>>(), seqs.iter().map(u64::to_string).collect::<Vec<_>>());
+}
+
+#[test]
+fn rows_that_one_entry_deletes_are_all_told_after_a_crash_among_them() {
+    let place = Place::new();
+    let mut log = place.open(0);
+    apply(&mut log, &[1], 1);
+    let row = |number| Change { key: vec![Value::Integer(number)], op: Op::Delete, ..change(3) };
+    log.add(&change(2)).unwrap();
+    (0..3).for_each(|number| log.add(&row(number)).unwrap());
+    log.prepare(&position(3).unwrap()).unwrap();
+    log.commit().unwrap();
+    drop(log);
+    // Only the first of them was written.
+    let text = std::fs::read_to_string(place.path()).unwrap();
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    assert_eq!(lines.len(), 6);
+    std::fs::write(place.path(), lines[..4].concat()).unwrap();
+    drop(place.open(3));
+    assert_eq!(place.told(), ["S0", "S0", "1", "2", "3", "3", "3", "3"]);
+    drop(place.open(3));
+    assert_eq!(place.told().len(), 8, "told whole: nothing is repeated");
+}
+
+#[test]
+fn a_crash_while_a_file_is_begun_is_no_reason_to_reload() {
+    let place = Place::new();
+    let mut log = place.open(0);
+    apply(&mut log, &[1], 1);
+    prepare(&mut log, &[2], 2);
+    drop(log);
+    std::fs::rename(place.path(), place.path().with_extension("log.2")).unwrap();
+    drop(place.open(2));
+    assert_eq!(place.told(), ["S0", "S0", "1", "S1", "2"]);
+}
+
+#[test]
+fn an_ldb_whose_sequence_stepped_back_means_reload_wherever_it_stands() {
+    let place = Place::new();
+    let open = |at, incarnation| {
+        let mut log = Log::new(&place.path(), 1 << 20, 9);
+        log.runs(incarnation);
+        log.open(position(at)).unwrap();
+        log
+    };
+    let mut log = open(0, 1);
+    apply(&mut log, &[1], 1);
+    log.restart(position(1), "for once").unwrap();
+    apply(&mut log, &[2], 2);
+    drop(log);
+    drop(open(2, 1));
+    assert_eq!(place.told(), ["S0", "S0", "1", "S1", "R1", "2"]);
+    // The same sequence, and perhaps other entries.
+    let mut log = open(2, 2);
+    assert_eq!(place.told()[6..], ["S2", "R2"]);
+    // Known only later: a file has one epoch.
+    log.runs(3);
+    apply(&mut log, &[3], 3);
+    assert_eq!(place.told()[8..], ["S2", "3"]);
+    let text = std::fs::read_to_string(place.path()).unwrap();
+    assert!(text.contains(r#""epoch":"legacy.3""#), "{text}");
 }
