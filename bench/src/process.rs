@@ -16,6 +16,7 @@ use reader::Ldb;
 pub(crate) struct Agent {
     child: Child,
     ldb_dir: PathBuf,
+    log: PathBuf,
 }
 
 impl Agent {
@@ -33,9 +34,9 @@ impl Agent {
     ) -> Result<Self> {
         let url_file = folder.join("ctldb-url");
         fs::write(&url_file, format!("sqlite:{}", ledger.display()))?;
-        let ldb_dir = folder.join("ldb");
+        let (ldb_dir, log) = (folder.join("ldb"), folder.join("agent.log"));
         let child = Command::new(binary()?)
-            .arg("agent")
+            .args(["--log-format", "json", "agent"])
             .args(["--read-bind", "127.0.0.1:0", "--admin-bind", "127.0.0.1:0"])
             .arg("--ldb-dir")
             .arg(&ldb_dir)
@@ -43,10 +44,10 @@ impl Agent {
             .arg("--ctldb-url-file")
             .arg(&url_file)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(fs::File::create(&log)?)
             .spawn()
             .context("start ctlstore agent")?;
-        let agent = Self { child, ldb_dir };
+        let agent = Self { child, ldb_dir, log };
         let deadline = Instant::now() + Duration::from_secs(60);
         while Ldb::open(&agent.ldb_dir)
             .ok()
@@ -66,10 +67,23 @@ impl Agent {
         &self.ldb_dir
     }
 
+    /// Where it serves reads.
+    pub(crate) fn addr(&self) -> Result<SocketAddr> {
+        let log = fs::read_to_string(&self.log)?;
+        log.lines().find_map(serving).context("the agent did not say where it listens")?
+    }
+
     /// Its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
+}
+
+/// Where a process serves reads, if this line of its log tells it.
+fn serving(line: &str) -> Option<Result<SocketAddr>> {
+    let (_, rest) = line.split_once("\"read\":\"")?;
+    let addr = rest.split('"').next().unwrap_or_default();
+    Some(addr.parse().with_context(|| format!("{addr:?} is no address")))
 }
 
 impl Drop for Agent {
@@ -124,8 +138,8 @@ impl Sidecar {
         let mut sidecar = Self { child, addr: ([127, 0, 0, 1], 0).into() };
         for line in lines {
             let line = line?;
-            if let Some((_, rest)) = line.split_once("\"read\":\"") {
-                sidecar.addr = rest.split('"').next().unwrap_or_default().parse()?;
+            if let Some(addr) = serving(&line) {
+                sidecar.addr = addr?;
                 return Ok(sidecar);
             }
         }

@@ -8,8 +8,8 @@
 //! | `/readyz?max-lag=30s` | and what it serves is not older than that | it is older; the lag is named |
 //! | `/metrics` | OpenMetrics | |
 
+use std::convert::Infallible;
 use std::fmt::Write;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,9 +27,10 @@ use crate::duration;
 use crate::live::Verdict;
 pub use crate::live::{Liveness, Pulse};
 use crate::ready::{Lag, Readiness};
+use crate::serve::{self, Limits, Server};
 
-/// How long a request in hand may hold up the end of the process.
-const GRACE: Duration = Duration::from_secs(1);
+/// The kubelet, the monitoring, and a few people; whoever else connects waits.
+const MAX_CONNECTIONS: usize = 64;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -49,21 +50,22 @@ pub struct Admin {
 /// To keep `/metrics` while the other tasks drain, pass a token that is cancelled after them.
 ///
 /// # Errors
-/// The listener failed.
-pub async fn serve(listener: TcpListener, admin: Admin, stop: CancellationToken) -> io::Result<()> {
+/// None: a connection's failure is its own.
+pub async fn serve(
+    listener: TcpListener,
+    admin: Admin,
+    stop: CancellationToken,
+) -> Result<(), Infallible> {
     let readiness = admin.readiness.clone();
-    let server = axum::serve(listener, router(admin))
-        .with_graceful_shutdown(stop.clone().cancelled_owned())
-        .into_future();
-    let late = async {
+    let limits = Limits { max_connections: MAX_CONNECTIONS, ..Limits::default() };
+    let server = Server { listener: listener.into(), tls: None, limits };
+    let stopped = async {
         stop.cancelled().await;
         readiness.stop();
-        tokio::time::sleep(GRACE).await;
     };
-    tokio::select! {
-        result = server => result,
-        () = late => Ok(()),
-    }
+    let (served, ()) =
+        tokio::join!(serve::serve(server, router(admin), stop.clone(), async {}), stopped);
+    served
 }
 
 /// The routes of the admin port, for a server that has others beside them.
@@ -240,7 +242,7 @@ mod tests {
         // Half a request must not hold up the end.
         let _slow = connect(addr, "GET /livez HTTP/1.1\r\n").await;
         stop.cancel();
-        tokio::time::timeout(GRACE * 5, server).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(5), server).await.unwrap().unwrap().unwrap();
         assert!(TcpStream::connect(addr).await.is_err(), "the port still listens");
     }
 }

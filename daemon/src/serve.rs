@@ -1,9 +1,10 @@
 //! Serves HTTP/1.1 to anyone who connects, and stands what they may do: many connections, slow heads, heads without end,
-//! answers that nobody reads. With TLS when there is a certificate.
+//! answers that nobody reads, bodies that nobody wants. With TLS when there is a certificate.
 //!
 //! How long a request's body may take and how many requests are handled at once is the routes' affair; for the latter
 //! there is [`InFlight`].
 
+mod body;
 mod certificate;
 mod flight;
 mod listener;
@@ -194,7 +195,8 @@ impl Connection {
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
-            routes.clone().oneshot(request)
+            let routes = routes.clone();
+            body::finish(request, |request| routes.oneshot(request))
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

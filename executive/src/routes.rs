@@ -1,11 +1,11 @@
 //! The router: every operation under its paths, with what stands around them.
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 
 use crate::app::App;
 use crate::operation::{Access, Home, Operation};
-use crate::{auth, body, observe, path, ticket};
+use crate::{auth, observe, path, ticket};
 
 /// Before the paths of ours. Errors under it are always JSON.
 pub(crate) const V1: &str = "/v1";
@@ -27,7 +27,6 @@ pub(crate) fn routes(app: &App, operations: Vec<Operation>) -> Router {
         .method_not_allowed_fallback(path::method_not_allowed)
         .fallback(path::not_found)
         .layer(from_fn_with_state(app.clone(), observe::observe))
-        .layer(from_fn(body::finish))
         .with_state(app.clone())
 }
 

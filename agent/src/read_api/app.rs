@@ -19,8 +19,10 @@ use crate::read_api::feed::Feed;
 use crate::read_api::metrics::ReadMetrics;
 use crate::status::Status;
 
-/// Lists in hand: each may hold an answer of `--read-max-bytes`.
-const LISTS: usize = 16;
+/// Lists in hand that are read as a whole, and those that are read in parts: with answers of `--read-max-bytes` and of
+/// 256 KiB, each kind holds at most 64 MiB, however slowly its clients read.
+const WHOLE: usize = 16;
+const PARTS: usize = 256;
 
 /// What every request needs. Clones share it.
 #[derive(Debug, Clone)]
@@ -38,7 +40,8 @@ pub(crate) struct Parts {
     /// Handles that were asked for, by the name as it was asked for.
     known: RwLock<HashMap<Box<str>, Family>>,
     pub(crate) places: InFlight,
-    lists: Arc<Semaphore>,
+    whole: Arc<Semaphore>,
+    parts: Arc<Semaphore>,
     watchers: Arc<Semaphore>,
     /// Requests in hand, which the end of the process waits for.
     pub(crate) flight: TaskTracker,
@@ -54,6 +57,13 @@ pub(crate) enum Node {
     Agent(Status),
     /// Of an agent beside this process.
     Sidecar,
+}
+
+/// How much of a list is in memory at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    Whole,
+    Parts,
 }
 
 /// What bounds a request.
@@ -91,7 +101,8 @@ impl App {
             served: args.read_families.clone(),
             known: RwLock::default(),
             places: InFlight::new(places(args.read_max_in_flight)),
-            lists: Arc::new(Semaphore::new(LISTS)),
+            whole: Arc::new(Semaphore::new(WHOLE)),
+            parts: Arc::new(Semaphore::new(PARTS)),
             watchers: Arc::new(Semaphore::new(places(args.read_max_watchers))),
             flight: TaskTracker::new(),
             stop,
@@ -136,8 +147,12 @@ impl App {
     }
 
     /// A place for a list, waited for until the request's time is over.
-    pub(crate) async fn list(&self) -> Result<OwnedSemaphorePermit, Error> {
-        let place = Arc::clone(&self.lists).acquire_owned();
+    pub(crate) async fn place(&self, size: Size) -> Result<OwnedSemaphorePermit, Error> {
+        let places = match size {
+            Size::Whole => &self.whole,
+            Size::Parts => &self.parts,
+        };
+        let place = Arc::clone(places).acquire_owned();
         match timeout_at(Instant::now() + self.limits.timeout, place).await {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_)) | Err(_) => Err(Error::overloaded()),

@@ -34,6 +34,10 @@ impl Conditions {
         let position = position.map_err(|error| {
             Error::new(Code::QueryInvalid, error.to_string()).field("min-position")
         })?;
+        if seq.is_some() && position.is_some() {
+            let text = "min-seq and min-position are two ways to say one thing, send one of them";
+            return Err(Error::new(Code::QueryInvalid, text).field("min-seq"));
+        }
         let millis = |number: Option<u64>| number.map(Duration::from_millis);
         Ok(Self {
             goal: position.map(Goal::from).or(seq),

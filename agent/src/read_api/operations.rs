@@ -1,70 +1,27 @@
 //! The operations of the API, all of them: the router and the OpenAPI document are made from this list.
 
-use std::collections::BTreeMap;
+mod operation;
+mod schemas;
 
 use axum::extract::State;
-use axum::handler::Handler;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, header};
 use axum::response::IntoResponse;
-use axum::routing::{MethodFilter, MethodRouter, on};
-use daemon::openapi::{
-    Answered, Api, Content, Described, document, in_path, of, optional, refusals,
-};
-use ledger::Seq;
-use schemars::{Schema, SchemaGenerator, json_schema};
-use serde_json::{Map, Value, json};
+use axum::routing::MethodFilter;
+use daemon::openapi::{Api, Content, document, of};
+use serde_json::json;
 
 use crate::read_api::app::App;
 use crate::read_api::error::Code;
-use crate::read_api::rows::{LIMIT, MAX_KEYS, MAX_LIMIT};
+pub(crate) use crate::read_api::operations::operation::{Access, Operation};
+use crate::read_api::operations::schemas::{
+    anything, keys, latency, list_of_rows, original_key, page, rows_by_keys, watch_query,
+};
 use crate::read_api::stream::NDJSON;
 use crate::read_api::watch::EVENTS;
 use crate::read_api::{original, row, rows, schema, status, stream, watch};
 
-/// Who may use an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// Anyone: health and the description.
-    Open,
-    /// Over TCP, whoever bears a token, where tokens are asked for.
-    Guarded,
-}
-
-/// An operation.
-#[derive(Debug, Clone)]
-pub(crate) struct Operation {
-    pub(crate) access: Access,
-    /// As the document writes it.
-    pub(crate) path: &'static str,
-    pub(crate) handler: MethodRouter<App>,
-    described: Described,
-}
-
 const GET: (MethodFilter, Method) = (MethodFilter::GET, Method::GET);
 const POST: (MethodFilter, Method) = (MethodFilter::POST, Method::POST);
-const TEXT: Content = Content::Raw("text/plain");
-
-/// What every guarded operation of ours may be refused for.
-const EVERYWHERE: &[Code] = &[
-    Code::Internal,
-    Code::NameInvalid,
-    Code::Overloaded,
-    Code::PathInvalid,
-    Code::QueryInvalid,
-    Code::RouteNotFound,
-    Code::Unauthorized,
-    Code::Unavailable,
-];
-/// What reads of rows may be refused for.
-const ROWS: &[Code] = &[
-    Code::ColumnUnknown,
-    Code::FamilyNotFound,
-    Code::KeyInvalid,
-    Code::NotReached,
-    Code::OtherHistory,
-    Code::TableNotFound,
-    Code::TooFarBehind,
-];
 
 /// All operations.
 pub(crate) fn operations() -> Vec<Operation> {
@@ -85,7 +42,7 @@ fn originals() -> Vec<Operation> {
             .else_answers(416, "More rows than --read-max-rows.", Content::Nothing),
         Operation::original(GET, "/get-ledger-latency", original::latency)
             .called("getLedgerLatency", "The age of the newest entry applied.")
-            .gives(Content::Json(anything)),
+            .gives(Content::Json(latency)),
         Operation::original(GET, "/healthcheck", original::health)
             .called("getHealth", "200 once an entry was applied.")
             .gives(Content::Nothing)
@@ -168,110 +125,6 @@ async fn openapi(State(app): State<App>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, row::JSON)], app.openapi.clone())
 }
 
-impl Operation {
-    fn new<H, T>((filter, method): (MethodFilter, Method), path: &'static str, handler: H) -> Self
-    where
-        H: Handler<T, App>,
-        T: 'static,
-    {
-        let described = Described {
-            method,
-            path: path.to_owned(),
-            id: String::new(),
-            about: "",
-            tag: "ours",
-            security: Some(json!([{ "token": [] }, {}])),
-            parameters: in_path(path, segment).collect(),
-            takes: Content::Nothing,
-            answers: BTreeMap::new(),
-        };
-        let new = Self { access: Access::Guarded, path, handler: on(filter, handler), described };
-        new.refuses(EVERYWHERE)
-    }
-
-    /// One that reads rows, on conditions.
-    fn of_rows<H, T>(method: (MethodFilter, Method), path: &'static str, handler: H) -> Self
-    where
-        H: Handler<T, App>,
-        T: 'static,
-    {
-        Self::new(method, path, handler).refuses(ROWS).query(rows_query())
-    }
-
-    /// One of the original's, whose refusals are text.
-    fn original<H, T>(method: (MethodFilter, Method), path: &'static str, handler: H) -> Self
-    where
-        H: Handler<T, App>,
-        T: 'static,
-    {
-        let mut new = Self::new(method, path, handler);
-        new.described.tag = "original";
-        new.described.answers.clear();
-        new.else_answers(500, "Whatever is wrong, as text.", TEXT)
-            .else_answers(401, "A token is asked for, and none was shown.", TEXT)
-            .else_answers(503, "Too many requests in hand.", TEXT)
-    }
-
-    fn called(mut self, id: &'static str, about: &'static str) -> Self {
-        (self.described.id, self.described.about) = (id.to_owned(), about);
-        self
-    }
-
-    fn open(mut self) -> Self {
-        self.access = Access::Open;
-        self.described.security = None;
-        self
-    }
-
-    fn takes(mut self, content: Content) -> Self {
-        self.described.takes = content;
-        self
-    }
-
-    fn gives(mut self, content: Content) -> Self {
-        let done = Answered { headers: stamps(), ..Answered::done(content) };
-        self.described.answers.insert(StatusCode::OK, done);
-        self
-    }
-
-    fn else_answers(mut self, status: u16, about: &str, content: Content) -> Self {
-        let status = StatusCode::from_u16(status).expect("BUG: a status of HTTP");
-        self.described.answers.insert(status, Answered::other(about, content));
-        self
-    }
-
-    fn query(mut self, parameters: Vec<Value>) -> Self {
-        self.described.parameters.extend(parameters);
-        self
-    }
-
-    /// With a limit, and a way to go on.
-    fn page(self) -> Self {
-        let limit = json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT });
-        let about = format!("at most so many rows; {LIMIT} when it is absent");
-        let token = "where to go on: `continue` of the answer before";
-        self.refuses(&[Code::ContinueInvalid]).query(vec![
-            optional("query", "limit", &about, &limit),
-            optional("query", "continue", token, &json!({ "type": "string" })),
-        ])
-    }
-
-    fn refuses(mut self, codes: &[Code]) -> Self {
-        for (status, refused) in refusals(codes.iter().map(|c| (c.status(), c.as_str())), false) {
-            let answers = &mut self.described.answers;
-            match answers.get_mut(&status) {
-                // Both name codes; of one status there may be several.
-                Some(known) => {
-                    let more = refused.about.trim_start_matches("Refused: ");
-                    known.about = format!("{}, {more}", known.about.trim_end_matches('.'));
-                }
-                None => drop(answers.insert(status, refused)),
-            }
-        }
-        self
-    }
-}
-
 /// The document as text.
 pub(crate) fn openapi_document(operations: &[Operation]) -> String {
     let api = Api {
@@ -284,107 +137,4 @@ pub(crate) fn openapi_document(operations: &[Operation]) -> String {
         "token": { "type": "http", "scheme": "bearer", "description": about },
     });
     document(api, &schemes, operations.iter().map(|operation| operation.described.clone()))
-}
-
-/// Headers of every answer.
-fn stamps() -> Map<String, Value> {
-    let number = |about: &str| json!({ "description": about, "schema": { "type": "integer", "minimum": 0 } });
-    let seq = number("A sequence that the answer has passed.");
-    let lag = number("The age of the newest entry applied, in milliseconds.");
-    [("ctlstore-seq".to_owned(), seq), ("ctlstore-lag-ms".to_owned(), lag)].into_iter().collect()
-}
-
-fn rows_query() -> Vec<Value> {
-    let number = json!({ "type": "integer", "minimum": 0, "maximum": Seq::MAX.get() });
-    let text = json!({ "type": "string" });
-    let int64 = json!({ "type": "string", "enum": ["number", "string"] });
-    let wait = json!({ "type": "integer", "minimum": 0, "maximum": 60_000 });
-    let of = |name, about, schema: &Value| optional("query", name, about, schema);
-    vec![
-        of("columns", "only these, with commas between", &text),
-        of("int64", "how integers are written; number when it is absent", &int64),
-        of("min-seq", "waits until the LDB has this sequence", &number),
-        of("min-position", "waits for this value of a header ctlstore-position", &text),
-        of("wait-ms", "how long to wait for them; --read-timeout when it is absent", &wait),
-        of("max-lag-ms", "refuses when the newest entry is older", &number),
-    ]
-}
-
-fn watch_query() -> Vec<Value> {
-    let number = json!({ "type": "integer", "minimum": 0, "maximum": Seq::MAX.get() });
-    let flag = json!({ "type": "string", "enum": ["true", "false"] });
-    let of = |name, about, schema: &Value| optional("query", name, about, schema);
-    vec![
-        of("after", "the sequence before the first event; from now on when it is absent", &number),
-        of("changes", "true: tell each change, too", &flag),
-        of("family", "changes of this family only; may come several times", &segment("family")),
-        of("table", "changes of tables of this name only", &segment("table")),
-    ]
-}
-
-/// A parameter of a path.
-fn segment(name: &str) -> Value {
-    let short = |max: u32| {
-        let pattern = "^[A-Za-z](_?[A-Za-z0-9])*_?$";
-        json!({ "type": "string", "pattern": pattern, "minLength": 3, "maxLength": max })
-    };
-    match name {
-        "family" => short(30),
-        "table" => short(50),
-        _ => {
-            let about = "One segment for each value, in the key's order; bytes as text, or as 0x and hexadecimal digits.";
-            json!({ "type": "string", "minLength": 1, "description": about })
-        }
-    }
-}
-
-fn anything(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "object" })
-}
-
-fn list_of_rows(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "items": { "type": "object" } })
-}
-
-fn page(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "required": ["rows", "continue"],
-        "properties": {
-            "rows": { "type": "array", "items": { "type": "object" } },
-            "continue": { "type": ["string", "null"], "description": "Where to go on; null at the end." },
-        },
-    })
-}
-
-fn rows_by_keys(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "required": ["rows"],
-        "properties": { "rows": { "type": "array", "items": { "type": ["object", "null"] } } },
-    })
-}
-
-fn keys(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "required": ["keys"],
-        "additionalProperties": false,
-        "properties": { "keys": {
-            "type": "array",
-            "maxItems": MAX_KEYS,
-            "items": { "type": "array", "items": { "type": ["string", "integer"] } },
-            "description": "Each is the values of a key, in its order: as rows have them, bytes in base64.",
-        } },
-    })
-}
-
-fn original_key(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "properties": { "key": { "type": ["array", "null"], "items": {
-            "type": "object",
-            "properties": { "value": {}, "binary": { "type": ["string", "null"], "contentEncoding": "base64" } },
-        } } },
-    })
 }

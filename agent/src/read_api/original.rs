@@ -18,7 +18,7 @@ use axum::http::{HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use reader::Family;
 
-use crate::read_api::app::App;
+use crate::read_api::app::{App, Size};
 use crate::read_api::body;
 use crate::read_api::error::{Code, Error};
 use crate::read_api::json::Style;
@@ -73,7 +73,7 @@ pub(crate) async fn row(State(app): State<App>, uri: Uri, body: Body) -> Result<
 /// `POST /get-rows-by-key-prefix/{family}/{table}`
 pub(crate) async fn rows(State(app): State<App>, uri: Uri, body: Body) -> Result<Response, Failed> {
     let (family, table, prefix) = asked(&app, &uri, body).await?;
-    let place = app.list().await?;
+    let place = app.place(Size::Whole).await?;
     let list = List { family, table, prefix, style: Style::ORIGINAL, between: b"," };
     let max_rows = app.limits.max_rows;
     if max_rows > 0 && list.has_more_than(&app, max_rows).await? {

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::read_api::app::App;
+use crate::read_api::app::{App, Size};
 use crate::read_api::error::{Code, Error};
 use crate::read_api::key;
 use crate::read_api::page::{List, Most, Page};
@@ -32,8 +32,8 @@ pub(crate) async fn list(State(app): State<App>, uri: Uri) -> Result<Response, E
     let limit = params.number("limit", 1..=MAX_LIMIT)?.unwrap_or(LIMIT);
     let continued = params.take("continue");
     params.end()?;
-    let place = app.list().await?;
     let (family, stamp) = demands.family(&app, &target.family).await?;
+    let place = app.place(Size::Whole).await?;
     let schema = family.shared_schema(&target.table)?;
     demands.style.check(&schema)?;
     let prefix = key::typed(&schema, &target.key)?;
@@ -78,8 +78,8 @@ pub(crate) async fn by_keys(
         let text = format!("{} keys, send at most {MAX_KEYS} in one request", keys.len());
         return Err(Error::new(Code::TooManyKeys, text).field("keys"));
     }
-    let place = app.list().await?;
     let (family, stamp) = demands.family(&app, &target.family).await?;
+    let place = app.place(Size::Whole).await?;
     let read = move |app: &App| {
         let schema = family.shared_schema(&target.table)?;
         demands.style.check(&schema)?;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use ledger::TableSchema;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use crate::read_api::app::App;
@@ -28,10 +28,19 @@ pub(crate) struct Tables {
 pub(crate) struct Table {
     family: String,
     name: String,
+    /// Name and type of each column.
+    #[schemars(schema_with = "pairs")]
     fields: Vec<(String, &'static str)>,
     /// In the key's order.
     #[serde(rename = "keyFields")]
     key_fields: Vec<String>,
+}
+
+fn pairs(_: &mut SchemaGenerator) -> Schema {
+    let pair = json_schema!({
+        "type": "array", "items": { "type": "string" }, "minItems": 2, "maxItems": 2,
+    });
+    json_schema!({ "type": "array", "items": pair })
 }
 
 /// `GET /v1/schema`

@@ -24,6 +24,8 @@ use crate::read_api::routes::routes;
 
 /// Everybody on the node may connect: who may open the socket is said by the mount it is in.
 const SOCKET_MODE: u32 = 0o666;
+/// Connections held at once, through all doors together: less than the usual 1,024 open files, which the LDB needs, too.
+const MAX_CONNECTIONS: usize = 768;
 /// Threads for lists; each keeps a connection to the LDB.
 const LONG_READS: usize = 4;
 /// Between two looks at mounted files.
@@ -119,9 +121,11 @@ impl ReadServer {
         let Self { app, doors, tls, tokens, _socket, threads, .. } = self;
         let operations = operations();
         let mut running: Vec<JoinHandle<_>> = Vec::new();
+        let limits =
+            Limits { max_connections: MAX_CONNECTIONS / doors.len().max(1), ..Limits::default() };
         for Door { listener, tls, tokens } in doors {
             let routes = routes(&app, &operations, tokens.as_ref());
-            let server = Server { listener, tls, limits: Limits::default() };
+            let server = Server { listener, tls, limits };
             let flight = app.flight.clone();
             let idle = async move {
                 flight.close();

@@ -13,7 +13,7 @@ use daemon::log::Chain;
 use futures::stream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::read_api::app::App;
+use crate::read_api::app::{App, Size};
 use crate::read_api::error::Error;
 use crate::read_api::key;
 use crate::read_api::page::{List, Most, Page};
@@ -33,8 +33,8 @@ pub(crate) async fn get(State(app): State<App>, uri: Uri) -> Result<Response, Er
     let mut params = Params::of(&uri)?;
     let demands = Demands::take(&mut params)?;
     params.end()?;
-    let place = app.list().await?;
     let (family, stamp) = demands.family(&app, &target.family).await?;
+    let place = app.place(Size::Parts).await?;
     let schema = family.shared_schema(&target.table)?;
     demands.style.check(&schema)?;
     let prefix = key::typed(&schema, &target.key)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use daemon::admin::{self, Admin, Liveness};
 use daemon::net::bind;
-use daemon::ready::Readiness;
+use daemon::ready::{Lag, Readiness};
 use daemon::tasks::Tasks;
 use prometheus_client::registry::Registry;
 use reader::{Ldb, layout};
@@ -44,6 +44,7 @@ pub async fn run(
     metrics.register(&mut registry);
     let mut tasks = Tasks::new(stop);
     let feed = Feed::Socket(agents);
+    let aging = ldb.clone();
     let source = Source { ldb, node: Node::Sidecar, feed, metrics, stop: tasks.stop() };
     let places = Places { tcp: Some(addr), socket };
     let server = ReadServer::open(places, &serve, source).await?;
@@ -56,6 +57,7 @@ pub async fn run(
     tasks.spawn("read api", server.run(tasks.stop()));
     if let Some(listener) = admin_listener {
         let (readiness, liveness) = (Readiness::new(), Liveness::new());
+        readiness.set_lag(move || aging.latency().ok().flatten().map_or(Lag::Unknown, Lag::Of));
         let admin = Admin { readiness, liveness, registry };
         tasks.spawn("admin", admin::serve(listener, admin, tasks.stop()));
     }

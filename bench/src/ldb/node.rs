@@ -83,6 +83,11 @@ impl Node {
         self.agent.ldb_dir()
     }
 
+    /// Where its agent serves reads.
+    pub(crate) fn addr(&self) -> Result<std::net::SocketAddr> {
+        self.agent.addr()
+    }
+
     /// Writes these rows in one batch; returns its sequence.
     pub(crate) fn write(&self, numbers: std::ops::Range<u32>) -> Result<u64> {
         let row = |number| {

@@ -1,4 +1,4 @@
-//! Why the executive did not do what a command asked, in words for whoever typed it.
+//! Why a server did not do what a command asked, in words for whoever typed it.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -13,7 +13,38 @@ use serde::Deserialize;
 use crate::client::credentials::CredentialsError;
 use crate::client::tls::TlsError;
 
-/// Why the executive did not do what a command asked.
+/// Who is asked, in the words of errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// The executive at this address.
+    Executive(String),
+    /// Whoever serves at this address: an executive, an agent or a sidecar.
+    Any(String),
+}
+
+impl Server {
+    fn who(&self) -> &'static str {
+        match self {
+            Self::Executive(_) => "the executive",
+            Self::Any(_) => "the server",
+        }
+    }
+
+    /// Its address.
+    pub(crate) fn url(&self) -> &str {
+        match self {
+            Self::Executive(url) | Self::Any(url) => url,
+        }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.who(), self.url())
+    }
+}
+
+/// Why a server did not do what a command asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(
@@ -26,25 +57,25 @@ pub(crate) enum Error {
     Tls(#[from] TlsError),
     #[error("cannot find out whom this machine trusts, name the authorities with --ca-file")]
     Roots(#[source] io::Error),
-    #[error(
-        "cannot trust the executive at {url}, name the authority of its certificate with --ca-file"
-    )]
-    Untrusted { url: String, source: ClientError },
-    #[error("cannot reach the executive at {url}, look whether it runs there")]
-    Unreachable { url: String, source: ClientError },
-    #[error("the executive at {url} broke off its answer")]
-    Broken { url: String, source: hyper::Error },
-    #[error("the executive at {url} did not answer within {timeout:?}")]
-    Silent { url: String, timeout: Duration },
-    #[error("the executive at {url} answers what no executive answers: {what}")]
-    Nonsense { url: String, what: String },
+    #[error("cannot trust {server}, name the authority of its certificate with --ca-file")]
+    Untrusted { server: Server, source: ClientError },
+    #[error("cannot reach {server}, look whether it runs there")]
+    Unreachable { server: Server, source: ClientError },
+    #[error("{server} broke off its answer")]
+    Broken { server: Server, source: hyper::Error },
+    #[error("{server} did not answer within {timeout:?}")]
+    Silent { server: Server, timeout: Duration },
+    #[error("{server} answers what no ctlstore answers: {what}")]
+    Nonsense { server: Server, what: String },
     #[error("{0}")]
     Refused(Refusal),
 }
 
-/// What an executive answers to a request that it does not carry out.
+/// What a server answers to a request that it does not carry out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
+    /// Who it is.
+    pub(crate) who: &'static str,
     pub(crate) status: StatusCode,
     /// For programs; the original has none.
     pub(crate) code: Option<String>,
@@ -68,12 +99,12 @@ struct Reason {
 }
 
 impl Error {
-    pub(crate) fn connection(url: &str, source: ClientError) -> Self {
-        let url = url.to_owned();
+    pub(crate) fn connection(server: &Server, source: ClientError) -> Self {
+        let server = server.clone();
         if is_certificate(&source) {
-            Self::Untrusted { url, source }
+            Self::Untrusted { server, source }
         } else {
-            Self::Unreachable { url, source }
+            Self::Unreachable { server, source }
         }
     }
 
@@ -109,7 +140,12 @@ impl Error {
 }
 
 impl Refusal {
-    pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+    pub(crate) fn read(
+        server: &Server,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Self {
         let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let (code, message, field) = match serde_json::from_slice::<Body>(body) {
             Ok(Body { error: Reason { code, message, field } }) => (Some(code), message, field),
@@ -117,16 +153,17 @@ impl Refusal {
         };
         // An answer must not play with the terminal.
         let message = message.replace(|c: char| c.is_control(), " ");
-        Self { status, code, message, field, retry_after: seconds.map(Duration::from_secs) }
+        let retry_after = seconds.map(Duration::from_secs);
+        Self { who: server.who(), status, code, message, field, retry_after }
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = self.status.as_u16();
+        let (who, status) = (self.who, self.status.as_u16());
         match self.message.as_str() {
-            "" => write!(f, "the executive answers {}", self.status)?,
-            message => write!(f, "the executive answers {status}: {message}")?,
+            "" => write!(f, "{who} answers {}", self.status)?,
+            message => write!(f, "{who} answers {status}: {message}")?,
         }
         match &self.field {
             Some(field) => write!(f, " ({field})"),
@@ -157,7 +194,8 @@ mod tests {
             headers.insert(RETRY_AFTER, seconds.parse().unwrap());
         }
         let status = StatusCode::from_u16(status).unwrap();
-        Error::Refused(Refusal::read(status, &headers, body.as_bytes()))
+        let server = Server::Executive("http://x".to_owned());
+        Error::Refused(Refusal::read(&server, status, &headers, body.as_bytes()))
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! A client of the executive: one request at a time, each with an end.
+//! A client of the executive, or of whoever serves HTTP: one request at a time, each with an end.
 
+use std::path::Path;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
@@ -15,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::args::Executive;
 use crate::client::credentials::Credentials;
-use crate::client::error::{Error, Refusal};
+use crate::client::error::{Error, Refusal, Server};
 use crate::client::tls;
 
 /// An executive ends each request within 30 s, unless it was told otherwise.
@@ -25,10 +26,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// What stands in a path as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// An executive, and what to show there.
+/// A server, and what to show there.
 pub(crate) struct Http {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    base: String,
+    server: Server,
     credentials: Credentials,
 }
 
@@ -49,10 +50,22 @@ pub(crate) struct Answer {
 }
 
 impl Http {
+    /// An executive.
     pub(crate) fn new(flags: &Executive, credentials: Credentials) -> Result<Self, Error> {
-        let base = base(&flags.url).ok_or(Error::Url)?;
+        let Executive { url, ca_file } = flags;
+        Self::of(Server::Executive, url, ca_file.as_deref(), credentials)
+    }
+
+    /// A server of this kind.
+    pub(crate) fn of(
+        kind: fn(String) -> Server,
+        url: &str,
+        ca_file: Option<&Path>,
+        credentials: Credentials,
+    ) -> Result<Self, Error> {
+        let base = base(url).ok_or(Error::Url)?;
         let builder = HttpsConnectorBuilder::new();
-        let builder = match &flags.ca_file {
+        let builder = match ca_file {
             Some(file) => builder.with_tls_config(tls::trusting(file)?),
             None if base.starts_with("http:") => {
                 let nobody = rustls::RootCertStore::empty();
@@ -67,26 +80,26 @@ impl Http {
         tcp.set_nodelay(true);
         let connector = builder.https_or_http().enable_http1().wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { client, base, credentials })
+        Ok(Self { client, server: kind(base), credentials })
     }
 
-    /// The same executive, to which something else is shown.
+    /// The same server, to which something else is shown.
     pub(crate) fn with(&self, credentials: Credentials) -> Self {
-        Self { client: self.client.clone(), base: self.base.clone(), credentials }
+        Self { client: self.client.clone(), server: self.server.clone(), credentials }
     }
 
     /// Asks, and reads the whole answer.
     pub(crate) async fn send(&self, ask: Ask) -> Result<Answer, Error> {
-        let url = self.base.clone();
+        let server = self.server.clone();
         let answer = tokio::time::timeout(TIMEOUT, self.exchange(ask)).await;
-        answer.unwrap_or(Err(Error::Silent { url, timeout: TIMEOUT }))
+        answer.unwrap_or(Err(Error::Silent { server, timeout: TIMEOUT }))
     }
 
     /// Asks for JSON.
     pub(crate) async fn read<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Error> {
         let Answer { headers: _, body } = self.send(ask).await?;
         let nonsense = |error: serde_json::Error| Error::Nonsense {
-            url: self.base.clone(),
+            server: self.server.clone(),
             what: error.to_string(),
         };
         serde_json::from_slice(&body).map_err(nonsense)
@@ -96,18 +109,19 @@ impl Http {
         let Ask { method, path, headers, body } = ask;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = format!("{}{path}", self.base).parse().map_err(|_| Error::Url)?;
+        *request.uri_mut() =
+            format!("{}{path}", self.server.url()).parse().map_err(|_| Error::Url)?;
         *request.headers_mut() = headers;
         self.credentials.show(request.headers_mut());
         let answer = self.client.request(request).await;
-        let answer = answer.map_err(|source| Error::connection(&self.base, source))?;
+        let answer = answer.map_err(|source| Error::connection(&self.server, source))?;
         let (head, body) = answer.into_parts();
-        let broken = |source| Error::Broken { url: self.base.clone(), source };
+        let broken = |source| Error::Broken { server: self.server.clone(), source };
         let body = body.collect().await.map_err(broken)?.to_bytes();
         if head.status == StatusCode::OK {
             return Ok(Answer { headers: head.headers, body });
         }
-        Err(Error::Refused(Refusal::read(head.status, &head.headers, &body)))
+        Err(Error::Refused(Refusal::read(&self.server, head.status, &head.headers, &body)))
     }
 }
 

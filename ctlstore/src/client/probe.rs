@@ -12,8 +12,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use crate::args::Executive;
 use crate::client::credentials::Credentials;
+use crate::client::error::Server;
 use crate::client::http::{Ask, Http};
 
 /// For the whole exchange.
@@ -27,14 +27,13 @@ pub(crate) async fn json(
     (ca_file, credentials): (Option<&Path>, Credentials),
     path: &[&str],
 ) -> Result<Value> {
-    let executive = Executive { url: url.to_owned(), ca_file: ca_file.map(Path::to_owned) };
-    Ok(Http::new(&executive, credentials)?.read(Ask::get(path)).await?)
+    Ok(Http::of(Server::Any, url, ca_file, credentials)?.read(Ask::get(path)).await?)
 }
 
-/// Asks at an address for a text.
+/// Asks an executive for a text.
 pub(crate) async fn get(url: &str, ca_file: Option<&Path>, path: &str) -> Result<String> {
-    let executive = Executive { url: url.to_owned(), ca_file: ca_file.map(Path::to_owned) };
-    let answer = Http::new(&executive, Credentials::None)?.send(Ask::get(&[path])).await?;
+    let executive = Http::of(Server::Executive, url, ca_file, Credentials::None)?;
+    let answer = executive.send(Ask::get(&[path])).await?;
     Ok(String::from_utf8_lossy(&answer.body).into_owned())
 }
 

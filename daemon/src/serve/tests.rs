@@ -192,3 +192,24 @@ fn files_that_make_no_tls_are_refused_with_the_cure() {
     let error = Tls::load(files()).unwrap_err().to_string();
     assert!(error.contains("cert holds no certificate, write it as PEM"), "{error}");
 }
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_is_taken_before_the_answer_and_no_more_than_that() {
+    let (addr, _stop) = start(Limits::default(), None).await;
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    // More than the kernel's buffers hold: it can only be sent if somebody reads.
+    let body = vec![b'x'; 6 << 20];
+    let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    timeout(SOON, stream.write_all(&body)).await.unwrap().unwrap();
+    // The connection goes on.
+    stream.write_all(ASK).await.unwrap();
+    let said = rest(stream).await;
+    assert!(said.starts_with("HTTP/1.1 405") && said.ends_with("nobody"), "{said}");
+    // Who asks first is not told to send.
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let head = "POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let said = rest(stream).await;
+    assert!(said.starts_with("HTTP/1.1 405"), "{said}");
+}

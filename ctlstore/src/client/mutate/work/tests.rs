@@ -21,6 +21,7 @@ fn batch(kinds: &str) -> Vec<Line> {
 
 fn refused(status: u16, field: Option<&str>) -> Error {
     Error::Refused(Refusal {
+        who: "the executive",
         status: StatusCode::from_u16(status).unwrap(),
         code: None,
         message: "no".to_owned(),
