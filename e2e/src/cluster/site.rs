@@ -401,6 +401,8 @@ impl Site {
         let crds = ["crd/ctltables.ctlstore.dev", "crd/ctlfamilies.ctlstore.dev"];
         self.cluster
             .kubectl(&[&["delete", "--ignore-not-found", "--timeout=60s"], &crds[..]].concat())?;
+        let volumes = "--selector=app.kubernetes.io/component=reader";
+        self.cluster.kubectl(&["delete", "persistentvolumes", volumes, "--wait=false"])?;
         let namespaces = [self.namespace.as_str(), self.apps.as_str()];
         self.cluster
             .kubectl(

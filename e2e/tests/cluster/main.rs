@@ -13,6 +13,7 @@ mod columns;
 mod deletion;
 mod install;
 mod removal;
+mod restricted;
 
 /// On two cores that carry four nodes, all of them pulling.
 const SOON: Duration = Duration::from_secs(90);
