@@ -9,6 +9,7 @@
 mod aside;
 mod due;
 mod election;
+mod error;
 mod take;
 mod tally;
 mod told;
@@ -27,16 +28,18 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use election::{Election, Role};
+pub(crate) use error::UnableError;
 pub(crate) use told::{Told, Uploaded};
 
 use crate::args::{SnapshotArgs, TakingArgs, Uploader};
 use crate::presence::Cluster;
 use crate::replay::Requests;
-use crate::snapshot::{self, Published, Rate, SnapshotError, Upload};
+use crate::snapshot::{self, Published, Rate, Upload};
 use crate::status::{State, Status};
 use crate::supervisor::aside::Aside;
 use crate::supervisor::due::{Newest, Own, Terms, Wait, condemns, due, may};
-use crate::supervisor::take::{Folder, TakeError};
+use crate::supervisor::error::SuperviseError;
+use crate::supervisor::take::Folder;
 use crate::supervisor::tally::{Point, Tally};
 use crate::supervisor::told::Outcome;
 
@@ -70,35 +73,6 @@ pub(crate) struct Surroundings {
     pub(crate) status: Status,
     /// Where elections are held.
     pub(crate) cluster: Option<Cluster>,
-}
-
-/// No snapshot was published.
-#[derive(Debug, thiserror::Error)]
-enum SuperviseError {
-    #[error("the newest snapshot cannot be looked up")]
-    Store(#[from] StoreError),
-    #[error("the LDB was not copied")]
-    Take(#[from] TakeError),
-    #[error("the snapshot was not uploaded")]
-    Upload(#[from] SnapshotError),
-    #[error("another process was elected to upload snapshots before this one was done")]
-    Deposed,
-    #[error(
-        "replay is {} since the LDB was copied: what was copied may not be in the ledger",
-        .0.as_str()
-    )]
-    Unsure(State),
-}
-
-/// What was asked for cannot be done here.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UnableError {
-    #[error("--snapshot-compat names no object: write s3://BUCKET/KEY or file:///FILE")]
-    NoObject,
-    #[error(
-        "--snapshot-upload=elected needs Kubernetes, and neither NODE_NAME nor POD_NAMESPACE says where this is: choose --snapshot-upload=always for a process that uploads, and never for all others"
-    )]
-    NoCluster,
 }
 
 impl Supervisor {
@@ -296,26 +270,6 @@ struct Done {
     published: Published,
     /// What went wrong beside it.
     aside: Option<String>,
-}
-
-impl SuperviseError {
-    fn outcome(&self) -> Outcome {
-        match self {
-            Self::Take(TakeError::NoRoom { .. } | TakeError::Held) => Outcome::Skipped,
-            Self::Deposed => Outcome::Deposed,
-            Self::Store(_) | Self::Take(_) | Self::Upload(_) | Self::Unsure(_) => Outcome::Failed,
-        }
-    }
-
-    /// Does the store refuse it for good?
-    fn is_refused(&self) -> bool {
-        match self {
-            Self::Store(source) | Self::Upload(SnapshotError::Store { source }) => {
-                source.is_refused()
-            }
-            Self::Take(_) | Self::Upload(_) | Self::Deposed | Self::Unsure(_) => false,
-        }
-    }
 }
 
 /// Waits until it turns out that the copy may hold what the ledger has lost.
