@@ -91,7 +91,10 @@ async fn limits_policies_and_drift_are_followed() -> Result<()> {
     let operator = Operator::start(config).await?;
     let billing =
         family("billing", &["name: bills", "tableDefaults: {maxSize: 2Mi, warnSize: 1Mi}"]);
-    world.apply(&[billing, table("web", "plans", &["note Text"], &[])])?;
+    // One after the other, for the table's events are counted.
+    world.apply(&[billing])?;
+    world.family("billing", Reason::Applied).await?;
+    world.apply(&[table("web", "plans", &["note Text"], &[])])?;
     let plans = world.table("plans", Reason::Applied).await?;
     assert_eq!(plans.status.unwrap().sql_name.as_deref(), Some("bills___plans"));
     let name = ledger::LdbTable::parse("bills___plans")?;
