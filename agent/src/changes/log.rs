@@ -118,7 +118,7 @@ impl Log {
             return Ok(false);
         }
         // Several lines may have one sequence: that of the last line there may lack some, and is told again.
-        if !lines.clone().last().is_some_and(|line| line == last) {
+        if lines.clone().last().is_none_or(|line| line != last) {
             let (known, epoch) = (seq_of(last).unwrap_or(Seq::ZERO), self.epoch(position));
             for line in lines.filter(|line| seq_of(line).is_some_and(|seq| seq >= known)) {
                 self.append(line, epoch)?;
