@@ -81,9 +81,9 @@ async fn a_follower_is_told_to_reload_when_a_snapshot_passes_entries_over() {
     agent.stop().await;
 }
 
-/// A file that was built anew and stands where the old one stood passes nothing over.
+/// Rows of the old file may have been wrong, which is why somebody wants another one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_follower_misses_nothing_and_hears_nothing_twice_over_a_rebuild() {
+async fn a_follower_is_told_to_reload_after_a_rebuild() {
     let (dir, place) = (tempfile::tempdir().unwrap(), Place::folder());
     let mut ledger = Ledger::new(dir.path());
     ledger.append(&[TABLE]);
@@ -100,7 +100,8 @@ async fn a_follower_misses_nothing_and_hears_nothing_twice_over_a_rebuild() {
     let line = tokio::task::spawn_blocking(ask).await.unwrap();
     assert_eq!(line.ok, Some(true), "{line:?}");
     fill(&mut ledger, 20..21);
-    let told = watch.until("row 20").await;
-    assert!(!told.contains("row 19") && !told.contains("fell_behind"), "{told}");
+    watch.until("fell_behind").await;
+    fill(&mut ledger, 21..22);
+    watch.until("row 21").await;
     agent.stop().await;
 }
