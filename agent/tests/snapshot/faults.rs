@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::snapshot::Catalog;
+use futures::future::{join, join_all};
 use testkit::s3::{Asked, Fault, Proxy};
 
 use crate::ledger_file::upsert;
@@ -109,13 +110,13 @@ impl Lane {
     }
 }
 
-/// Faults that are refusals: each stage says the words.
+/// Faults that are refusals: each stage says the words. They all suffer at once, for most of the time is waiting.
 async fn refused(fault: Fault, words: &str, stages: &[Stage]) {
-    let mut lane = Lane::new().await;
-    for stage in stages {
-        let said = lane.suffer(*stage, fault, false).await;
+    let lanes = stages.iter().map(async |stage| {
+        let said = Lane::new().await.suffer(*stage, fault, false).await;
         assert!(said.contains(words), "{fault:?} at {stage:?}: {said}");
-    }
+    });
+    join_all(lanes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,6 +160,28 @@ async fn conditional_puts_that_fail_are_said_and_heal() {
         let said = lane.suffer(Stage::PutManifest, fault, false).await;
         assert!(said.contains("the snapshot was not uploaded"), "{said}");
     }
+}
+
+/// What depends on nothing is told the same: nobody was faster, and the next try may succeed, or it never will.
+#[tokio::test(flavor = "multi_thread")]
+async fn conflicts_where_nothing_was_asked_for_are_said_and_heal() {
+    let stages = [Stage::ReadPointer, Stage::ListParts, Stage::PutPart, Stage::ReadManifest];
+    let passes = refused(Fault::Answer(409, "OperationAborted"), "is not available", &stages);
+    let stays = refused(Fault::Answer(412, "PreconditionFailed"), "the store refuses", &stages);
+    join(passes, stays).await;
+}
+
+/// Answers that begin, and of which nothing more comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_stall_are_given_up_and_heal() {
+    let stages = [Stage::ReadPointer, Stage::ReadManifest];
+    refused(Fault::Stall(10), "its content stopped coming", &stages).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a minute: just soak-snapshots"]
+async fn lists_that_stall_are_given_up_and_heal() {
+    refused(Fault::Stall(10), "is not available", &[Stage::ListParts]).await;
 }
 
 /// Wrong bytes: a pointer that reads as damaged is no reason to give up one that is good, and nothing counts as verified.

@@ -10,8 +10,10 @@ mod ldbs;
 #[allow(dead_code, reason = "shared with the tests of the agent, which use the rest")]
 #[path = "../agent/ledger.rs"]
 mod ledger_file;
+mod lost;
 mod original;
 mod races;
+mod room;
 #[path = "../../../store/tests/store/stores.rs"]
 mod stores;
 mod supervisor;
