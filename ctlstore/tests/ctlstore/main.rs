@@ -17,6 +17,7 @@ mod mutating;
 mod poison;
 mod pruning;
 mod reading;
+mod rebuilding;
 mod repairs;
 mod running;
 mod telling;
