@@ -148,10 +148,12 @@ async fn kubectl_prints_columns_under_short_names() {
     assert_eq!(short[0], ["NAME", "FAMILY", "SQL NAME", "READY", "SEQ", "AGE"]);
     assert_eq!(short[1][..3], ["plans", "billing", "Unknown"]);
     let wide = rows(&get(&["ctlt", "--output=wide"]));
-    assert_eq!(wide[0], ["NAME", "FAMILY", "SQL NAME", "READY", "SEQ", "REASON", "MESSAGE", "AGE"]);
+    let headers =
+        ["NAME", "FAMILY", "SQL NAME", "READY", "SEQ", "PROPAGATED", "REASON", "MESSAGE", "AGE"];
+    assert_eq!(wide[0], headers);
     assert_eq!(
-        wide[1][..5],
-        ["plans", "billing", "Unknown", "Pending", "waiting for the operator"]
+        wide[1][..6],
+        ["plans", "billing", "Unknown", "Unknown", "Pending", "waiting for the operator"]
     );
     assert!(get(&["ctlstore", "--output=name"]).contains("ctltable.ctlstore.dev/plans"));
 

@@ -44,14 +44,14 @@ impl Case {
     fn object(
         &self,
         name: &str,
-    ) -> (Location, Box<dyn Fn() -> (std::sync::Arc<dyn Store>, ObjectKey)>) {
+    ) -> (Location, impl Fn() -> (std::sync::Arc<dyn Store>, ObjectKey)) {
         let mut location = self.place.location.clone();
         if let Location::S3(at) = &mut location {
             at.prefix = format!("old/{name}");
         }
         let (store, key) = original_place(&location).unwrap();
         let store = store::open(&store);
-        (location, Box::new(move || (store.clone(), key.clone())))
+        (location, move || (store.clone(), key.clone()))
     }
 
     /// Writes the LDB of the full node as it stands, after a change of its file.

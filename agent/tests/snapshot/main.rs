@@ -1,5 +1,6 @@
 //! Snapshots, on a real S3 server and on folders, with faults at each step.
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![allow(clippy::print_stderr, reason = "figures, for who asks with --nocapture")]
 
 mod download;
 mod elected;

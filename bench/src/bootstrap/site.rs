@@ -271,7 +271,12 @@ impl Agent {
         let admin: SocketAddr = ([127, 0, 0, 1], testkit::free_port()).into();
         let who = if upload == Upload::Always { "always" } else { "never" };
         let child = Command::new(binary()?)
-            .args(["agent", "--poll-interval=50ms", "--snapshot-interval=1h", "--bootstrap-jitter=0"])
+            .args([
+                "agent",
+                "--poll-interval=50ms",
+                "--snapshot-interval=1h",
+                "--bootstrap-jitter=0",
+            ])
             .arg(format!("--ldb-dir={}", ldb_dir.display()))
             .arg(format!("--ctldb-url-file={}", url_file.display()))
             .arg(format!("--snapshot-url={place}"))

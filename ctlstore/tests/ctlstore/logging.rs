@@ -50,7 +50,10 @@ async fn the_level_changes_with_its_file_and_not_with_nonsense() {
         }
     }
     let complaint = lines.lines().find(|line| line.contains("stays as it is")).unwrap();
-    assert!(complaint.contains("daemon=loud") && complaint.contains("expected one of"), "{complaint}");
+    assert!(
+        complaint.contains("daemon=loud") && complaint.contains("expected one of"),
+        "{complaint}"
+    );
     assert_eq!(told(&agent, "stays as it is"), 1, "told once, not every second");
     agent.signal(nix::sys::signal::Signal::SIGTERM).unwrap();
     assert_eq!(agent.end(Duration::from_secs(30)).await.unwrap().code(), Some(0));

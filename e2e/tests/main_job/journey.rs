@@ -16,7 +16,7 @@ use crate::steps::{
 #[tokio::test]
 async fn a_declared_table_takes_rows_over_http_and_every_node_has_them() -> Result<()> {
     let mut stack = Stack::start().await?;
-    the_agent_serves_before_it_may_read(&stack).await?;
+    the_agent_says_that_it_may_not_read(&stack).await?;
 
     let seq = declare_and_write(&stack).await;
     wait(&stack, seq).await;
@@ -39,11 +39,12 @@ async fn a_declared_table_takes_rows_over_http_and_every_node_has_them() -> Resu
     all_end_in_good_order(&mut stack).await
 }
 
-/// It is ready with what the node has, and says why it does not follow.
-async fn the_agent_serves_before_it_may_read(stack: &Stack) -> Result<()> {
+/// A fresh node has nothing to serve yet; the log says why.
+async fn the_agent_says_that_it_may_not_read(stack: &Stack) -> Result<()> {
     eventually(SOON, async || {
         let ready = stack.agent.ask("/readyz")?;
-        ensure!(ready.status == 200, "{}", ready.text());
+        let text = ready.text();
+        ensure!(ready.status == 503 && text.contains("no LDB yet"), "{} {text}", ready.status);
         let said = stack.agent.program.stderr();
         ensure!(said.contains("SELECT on ctlstore_dml_ledger"), "{said}");
         Ok(())
