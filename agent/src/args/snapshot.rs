@@ -140,7 +140,8 @@ mod tests {
         let kept = parse(&["--snapshot-keep", "3,48h"]).unwrap().taking.snapshot_keep;
         assert_eq!(kept, Retention { count: 3, age: Duration::from_secs(48 * 3600) });
         for wrong in ["3", "48h", "0,1h", "3,", "3,0s", "-1,1h", "3,48"] {
-            let text = parse(&["--snapshot-keep", wrong]).unwrap_err().to_string();
+            let flag = format!("--snapshot-keep={wrong}");
+            let text = parse(&[&flag]).unwrap_err().to_string();
             assert!(text.contains("like 10,24h"), "{wrong}: {text}");
         }
     }
