@@ -113,7 +113,7 @@ impl Site {
     }
 
     /// What anybody would do by hand.
-    pub(crate) fn plain_download(&self) -> Result<()> {
+    pub(crate) fn plain_download(&self) -> Result<TempDir> {
         let target = self.target()?;
         let catalog = self.catalog(&self.place()?)?;
         let whole = self.manifest.whole_file()?;
@@ -133,11 +133,12 @@ impl Site {
             }
         });
         let all = futures::stream::iter(jobs).buffer_unordered(PARALLEL).try_collect::<()>();
-        self.runtime.block_on(all)
+        self.runtime.block_on(all)?;
+        Ok(target)
     }
 
     /// The disk alone.
-    pub(crate) fn raw_write(&self) -> Result<()> {
+    pub(crate) fn raw_write(&self) -> Result<TempDir> {
         let target = self.target()?;
         let (mut from, mut to) =
             (File::open(self.ldb())?, File::create(target.path().join("raw"))?);
@@ -149,7 +150,8 @@ impl Site {
             }
             to.write_all(&chunk[..read])?;
         }
-        Ok(to.sync_all()?)
+        to.sync_all()?;
+        Ok(target)
     }
 
     /// A snapshot of the LDB to an empty place, by what the agent says it took.
@@ -164,11 +166,11 @@ impl Site {
     }
 
     /// On one core, as the agent does.
-    pub(crate) fn compress(&self) -> Result<()> {
+    pub(crate) fn compress(&self) -> Result<TempDir> {
         let target = self.target()?;
         let to = File::create(target.path().join("ldb.zst"))?;
         zstd::stream::copy_encode(File::open(self.ldb())?, to, 1)?;
-        Ok(())
+        Ok(target)
     }
 
     /// Entries a second, of many that appear at once.
