@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::args::Args;
-use crate::bootstrap::site::{Site, Upload};
+use crate::bootstrap::site::{Site, Upload, settle};
 use crate::runner::{self, Budget, Contender, Scenario};
 
 const AGENT: &str = "agent, empty directory to ledger";
@@ -91,6 +91,7 @@ fn apply(site: &Site) -> Scenario<'_> {
 
 /// What the work leaves behind is removed after the clock stopped, as it is for agents.
 fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<f64> {
+    settle()?;
     let start = Instant::now();
     let left = work()?;
     let seconds = start.elapsed().as_secs_f64();

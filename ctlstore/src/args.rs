@@ -157,6 +157,20 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Else clap takes the one for the other, and panics when somebody uses it.
+    #[test]
+    fn no_flag_of_a_command_is_named_as_one_of_all_commands() {
+        fn walk(command: &clap::Command, globals: &[clap::Id]) {
+            for argument in command.get_arguments() {
+                assert!(!globals.contains(argument.get_id()), "{}: {argument}", command.get_name());
+            }
+            command.get_subcommands().for_each(|below| walk(below, globals));
+        }
+        let command = Cli::command();
+        let globals: Vec<_> = command.get_arguments().map(|own| own.get_id().clone()).collect();
+        command.get_subcommands().for_each(|below| walk(below, &globals));
+    }
+
     /// All examples that the help of a command and of those below it gives, as arguments.
     fn examples(command: &clap::Command) -> Vec<Vec<String>> {
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();

@@ -16,9 +16,9 @@ use crate::print;
 
 /// `ctlstore watch FAMILY [TABLE]`
 pub(crate) fn watch(args: &Watch, out: &mut dyn Write) -> Result<Outcome> {
-    let mut follow = match (&args.place.url, &args.place.log) {
+    let mut follow = match (&args.place.url, &args.place.file) {
         (Some(url), _) => Follow::url(url),
-        (None, Some(log)) => Follow::file(log),
+        (None, Some(file)) => Follow::file(file),
         (None, None) => Follow::socket(args.place.ldb.join(SOCKET)),
     };
     follow = follow.family(&args.family);

@@ -152,8 +152,8 @@ async fn kubectl_prints_columns_under_short_names() {
         ["NAME", "FAMILY", "SQL NAME", "READY", "SEQ", "PROPAGATED", "REASON", "MESSAGE", "AGE"];
     assert_eq!(wide[0], headers);
     assert_eq!(
-        wide[1][..6],
-        ["plans", "billing", "Unknown", "Unknown", "Pending", "waiting for the operator"]
+        wide[1][..5],
+        ["plans", "billing", "Unknown", "Pending", "waiting for the operator"]
     );
     assert!(get(&["ctlstore", "--output=name"]).contains("ctltable.ctlstore.dev/plans"));
 

@@ -10,7 +10,7 @@ use ledger::snapshot::{PartDigest, pieces};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::snapshot::SnapshotError;
+use crate::snapshot::{SnapshotError, behind_all_others};
 
 /// The cheapest level: twice the bytes of the best one at a tenth of its time.
 const LEVEL: i32 = 1;
@@ -75,14 +75,15 @@ impl Packer {
     pub(crate) fn new(path: &Path) -> Self {
         let (asked, mut ask) = mpsc::channel::<(Piece, oneshot::Sender<Vec<u8>>)>(1);
         let path = path.to_owned();
-        let thread = tokio::task::spawn_blocking(move || {
+        let work = move || {
             let file = File::open(&path).map_err(SnapshotError::file("read", &path))?;
             while let Some((piece, answer)) = ask.blocking_recv() {
                 // Nobody waits any more when the upload was given up.
                 drop(answer.send(compress(&path, &file, piece)?));
             }
             Ok(())
-        });
+        };
+        let thread = tokio::task::spawn_blocking(|| behind_all_others(work));
         Self { asked, thread }
     }
 

@@ -19,7 +19,7 @@ use crate::ldb::contents::{self, Contents};
 use crate::snapshot::piece::{Cut, blocking, cut};
 use crate::snapshot::upload::parts::Parts;
 use crate::snapshot::upload::publish::Publish;
-use crate::snapshot::{Catalog, Pointer, Rate, SnapshotError};
+use crate::snapshot::{Catalog, Pointer, Rate, SnapshotError, behind_all_others};
 
 /// How often the pointer may move under our hands.
 const TRIES: usize = 5;
@@ -113,15 +113,15 @@ impl Upload {
 
     async fn prepare(&self, frozen: &Frozen) -> Result<(Contents, Cut), SnapshotError> {
         let (path, piece_bytes, wanted) = (frozen.path.clone(), self.piece_bytes, frozen.position);
-        blocking(move || {
+        let look = move || {
             let contents = contents::read(&path)?;
             if contents.position != Some(wanted) {
                 let what = format!("it does not stand at entry {}", wanted.seq);
                 return Err(SnapshotError::Differs { what });
             }
             Ok((contents, cut(&path, piece_bytes)?))
-        })
-        .await
+        };
+        blocking(|| behind_all_others(look)).await
     }
 
     fn manifest(&self, frozen: &Frozen, contents: &Contents, parts: Vec<Part>) -> Manifest {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ldb::{self, Pages};
 use crate::replay::{RequestError, Requests};
-use crate::snapshot::{self, SnapshotError};
+use crate::snapshot::{self, SnapshotError, behind_all_others};
 use crate::supervisor::told::Metrics;
 
 /// In the LDB's directory, for its disk has room for a generation anyway; for nobody else to see.
@@ -113,7 +113,8 @@ pub(crate) async fn take(
         let position = frozen.position.ok_or(TakeError::Empty)?;
         let copied = copy(&frozen, &path, &wanted);
         drop(frozen);
-        compact(copied?, position)
+        let copied = copied?;
+        behind_all_others(|| compact(copied, position))
     })
     .await?
 }

@@ -25,7 +25,7 @@ use crate::process::binary;
 
 /// Entries that the LDB has, and those that are added while it is snapshot.
 const BEFORE: u64 = 100;
-const AFTER: u64 = 36_000;
+const AFTER: u64 = 90_000;
 /// As many as the agent gets at once.
 const PARALLEL: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -105,6 +105,7 @@ impl Site {
     /// An agent on an empty directory, until it has what the snapshot has.
     pub(crate) fn begin(&self) -> Result<Took> {
         let target = self.target()?;
+        settle()?;
         let start = Instant::now();
         let agent =
             Agent::start(&target.path().join("ldb"), &self.base(), &self.place()?, Upload::Never)?;
@@ -159,6 +160,7 @@ impl Site {
         let target = self.target()?;
         let place = self.fresh_place()?;
         copy_dir(&self.folder.path().join("ldb"), &target.path().join("ldb"))?;
+        settle()?;
         let agent = Agent::start(&target.path().join("ldb"), &self.base(), &place, Upload::Always)?;
         agent.published(&self.runtime, &place)?;
         let seconds = agent.metric("ctlstore_agent_snapshot_seconds_sum")?;
@@ -179,6 +181,7 @@ impl Site {
         let (ldb, ctldb) = (target.path().join("ldb"), target.path().join("ctldb.sqlite"));
         copy_dir(&self.folder.path().join("ldb"), &ldb)?;
         fs::copy(self.base(), &ctldb)?;
+        settle()?;
         let agent = Agent::start(&ldb, &ctldb, &self.fresh_place()?, upload)?;
         agent.reaches(self.manifest.position.seq.get())?;
         if upload == Upload::Always {
@@ -359,4 +362,10 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T
         ensure!(Instant::now() < deadline, "gave up waiting until {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Nobody pays for what the one before left to be written.
+pub(crate) fn settle() -> Result<()> {
+    ensure!(Command::new("sync").status()?.success(), "sync failed");
+    Ok(())
 }

@@ -30,11 +30,11 @@ pub(crate) struct Place {
     #[arg(long, value_name = "DIR", default_value = "/var/lib/ctlstore", env = "CTLSTORE_PATH")]
     pub(crate) ldb: PathBuf,
     /// The agent's or the sidecar's read API, as in http://127.0.0.1:1331.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["ldb", "log"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["ldb", "file"])]
     pub(crate) url: Option<String>,
     /// The file that an agent writes with --changelog-path.
     #[arg(long, value_name = "FILE", conflicts_with = "ldb")]
-    pub(crate) log: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// File with the bearer token that the agent wants.
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,

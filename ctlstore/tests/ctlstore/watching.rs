@@ -56,7 +56,7 @@ async fn who_has_seen_enough_may_go() {
     let start = "{\"seq\":0,\"op\":\"start\",\"format\":2,\"file\":1}\n".to_owned();
     let text: String = std::iter::once(start).chain((1..5000).map(line)).collect();
     std::fs::write(&log, text).unwrap();
-    let shell = r#"set -o pipefail; "$0" watch fam --after 0 --log "$1" | head -n 1"#;
+    let shell = r#"set -o pipefail; "$0" watch fam --after 0 --file "$1" | head -n 1"#;
     let mut command = tokio::process::Command::new("bash");
     let program = testkit::program::ctlstore().unwrap();
     let command = command.args(["-c", shell]).arg(program).arg(&log).kill_on_drop(true);
