@@ -43,7 +43,7 @@ async fn nonsense_and_nobody_there_are_told() {
     let url = Program::run(&["watch", "billing", "--url", "https://x"]).await.unwrap();
     assert!(url.stderr.contains("write http://HOST:PORT"), "{url:?}");
     let both =
-        Program::run(&["watch", "billing", "--url", "http://x", "--log", "y"]).await.unwrap();
+        Program::run(&["watch", "billing", "--url", "http://x", "--file", "y"]).await.unwrap();
     assert_eq!(both.code(), Some(2), "{both:?}");
 }
 
