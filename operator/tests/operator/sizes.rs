@@ -34,7 +34,10 @@ async fn a_table_that_outgrows_its_limits_says_so_until_it_does_not() -> Result<
     let plans = LdbTable::parse("billing___plans")?;
     let limit = async || world.ctldb().table_limit(&plans).await;
 
-    world.apply(&[family("billing", &[]), table("web", "plans", &[], &[SMALL])])?;
+    // One after the other, for the table's events are counted.
+    world.apply(&[family("billing", &[])])?;
+    world.family("billing", Reason::Applied).await?;
+    world.apply(&[table("web", "plans", &[], &[SMALL])])?;
     world.table("plans", Reason::Applied).await?;
     let own = SizeLimit { max_bytes: 1 << 20, warn_bytes: 1 << 10 };
     assert_eq!(limit().await?, Some(own));
