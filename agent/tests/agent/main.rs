@@ -16,3 +16,4 @@ mod replay;
 mod stops;
 mod victim;
 mod wal;
+mod writer;

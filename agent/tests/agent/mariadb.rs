@@ -7,7 +7,7 @@ use ::ledger::{CtlDbUrl, Key, LeaderTs, Mutation, Row, Seq, TableSchema, Value};
 use testkit::mariadb::{Database, MariaDb};
 
 use crate::agent::{Agent, config};
-use crate::ctldb_rows::Writer;
+use crate::writer::Writer;
 
 fn url(database: &Database) -> CtlDbUrl {
     CtlDbUrl::parse(&database.url).unwrap()

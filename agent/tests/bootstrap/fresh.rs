@@ -11,6 +11,8 @@ use crate::agent::{Agent, SOON};
 use crate::content;
 use crate::ledger::{Ledger, TABLE, upsert};
 use crate::nodes::Place;
+use crate::rows;
+use crate::writer::Writer;
 
 /// Everything in an LDB but when things were done: tables as they were declared, rows with their storage classes, position and
 /// chain.
@@ -96,19 +98,17 @@ async fn the_same_through_a_mariadb() {
     let dir = tempfile::tempdir().unwrap();
     let database = MariaDb::shared().create_database().unwrap();
     let url = || CtlDbUrl::parse(&database.url).unwrap();
-    let ctldb = ctldb::CtlDb::open(url()).unwrap();
-    ctldb.migrate().await.unwrap();
-    let schema = crate::rows::schema();
-    let writer = crate::rows::Writer::new(ctldb).await;
+    let schema = rows::schema();
+    let writer = Writer::new(url()).await;
     writer.create(&schema).await;
     let mut seq = 0;
     for row in 0..100 {
-        seq = writer.write(&schema, row).await;
+        seq = writer.write(&schema, vec![rows::upsert(&schema, row)]).await;
     }
     let place = Place::bucket();
     place.publish(url(), seq).await;
     for row in 90..120 {
-        seq = writer.write(&schema, row).await;
+        seq = writer.write(&schema, vec![rows::upsert(&schema, row)]).await;
     }
     let replayed = Agent::start(&dir.path().join("replayed"), url()).await;
     replayed.reaches(seq).await;

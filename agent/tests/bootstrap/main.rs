@@ -21,3 +21,6 @@ mod ledger;
 mod nodes;
 mod original;
 mod rows;
+#[path = "../agent/writer.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod writer;
